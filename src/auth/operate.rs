@@ -1,0 +1,1 @@
+//! What an operator does to accounts and sessions from the command line.

@@ -1,0 +1,1 @@
+//! What a password must be like, and how it is changed.

@@ -1,0 +1,1 @@
+//! A refresh token becomes its successor.

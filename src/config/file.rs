@@ -1,0 +1,1 @@
+//! The file exactly as it is written.

@@ -1,0 +1,3 @@
+//! The program: allocator, arguments, exit code.
+
+fn main() {}

@@ -1,0 +1,15 @@
+//! Where a request comes from, as rules, limits and logs need to know it.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+/// The sender of one request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Caller {
+    /// The client's address: the peer's own, or the one a trusted proxy vouches for; mapped IPv4 is unmapped.
+    pub ip: IpAddr,
+    /// The browser's own words for itself, at most 256 characters, controls taken out.
+    pub user_agent: Arc<str>,
+    /// The request's id, as in `X-Request-Id` and every log line.
+    pub request_id: Arc<str>,
+}

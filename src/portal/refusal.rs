@@ -1,0 +1,1 @@
+//! Refusals: `AuthError` becomes a status and public words, in one match.

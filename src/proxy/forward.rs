@@ -1,0 +1,1 @@
+//! Sends a request on and streams the answer back.

@@ -1,0 +1,1 @@
+//! `builtin:whoami`: shows what an upstream is told.

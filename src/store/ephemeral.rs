@@ -1,0 +1,73 @@
+//! Facts that pass by themselves: revocations, counters, who signed in from where.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use super::StoreError;
+use crate::model::clock::Timestamp;
+use crate::model::session::{SessionId, TokenId};
+use crate::model::user::UserId;
+
+/// What is no longer good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Revoked {
+    /// One access token.
+    Token(TokenId),
+    /// Every access token of a session.
+    Session(SessionId),
+    /// Every access token of the user's sessions that were opened at or before the moment.
+    User(UserId, Timestamp),
+}
+
+/// A revocation and how long it must be remembered: until the last token that it concerns has expired.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Revocation {
+    /// What.
+    pub what: Revoked,
+    /// Until when.
+    pub until: Timestamp,
+}
+
+/// A place in the store's stream of revocations.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Cursor(pub String);
+
+/// What happened in that stream since a cursor.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct News {
+    /// In order. With the default cursor: everything that is still to be remembered.
+    pub revocations: Vec<Revocation>,
+    /// Where to go on.
+    pub cursor: Cursor,
+    /// The stream does not reach back to the cursor (the store lost data, or was replaced): begin again from the default one.
+    pub gap: bool,
+}
+
+/// How a counter stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Count {
+    /// This one included.
+    pub count: u32,
+    /// When the window ends and counting begins anew.
+    pub resets_at: Timestamp,
+}
+
+/// Revocations, counters, and who is known where.
+#[async_trait]
+pub trait EphemeralStore: Send + Sync + std::fmt::Debug {
+    /// Remembers revocations, all or none, and lets every follower know.
+    async fn revoke(&self, revocations: &[Revocation]) -> Result<(), StoreError>;
+    /// Whether a token is revoked by itself, by its session or by its user.
+    async fn is_revoked(&self, token: TokenId, session: SessionId, user: UserId) -> Result<bool, StoreError>;
+    /// What was revoked since `after`, by any process; waits up to `wait` for the first news, then returns without.
+    async fn follow(&self, after: &Cursor, wait: Duration) -> Result<News, StoreError>;
+    /// Adds one to the counter named `key`; a counter lives for one window from its first count.
+    async fn count(&self, key: &str, window: Duration, now: Timestamp) -> Result<Count, StoreError>;
+    /// Remembers a name until a moment.
+    async fn remember(&self, key: &str, until: Timestamp) -> Result<(), StoreError>;
+    /// Whether a name is remembered.
+    async fn remembers(&self, key: &str, now: Timestamp) -> Result<bool, StoreError>;
+    /// Takes away what is no longer to be remembered; returns how much.
+    async fn purge(&self, now: Timestamp) -> Result<u64, StoreError>;
+}

@@ -1,0 +1,67 @@
+//! Sign-ins and the rotation of their refresh tokens.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use super::StoreError;
+use crate::model::clock::Timestamp;
+use crate::model::session::{Generation, Session, SessionId};
+use crate::model::user::{Epoch, UserId};
+
+/// A refresh token whose MAC was found genuine, asking for its successor.
+#[derive(Clone, Debug)]
+pub struct Rotate {
+    /// The session it names.
+    pub id: SessionId,
+    /// SHA-256 of its nonce.
+    pub nonce_hash: [u8; 32],
+    /// Its generation.
+    pub presented: Generation,
+    /// The present moment.
+    pub now: Timestamp,
+    /// How long the previous generation is answered with the current one.
+    pub reuse_window: Duration,
+    /// How much longer the session may then stay unused.
+    pub idle: Duration,
+}
+
+/// What came of it. The session is as it stands afterwards.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Rotation {
+    /// The current one was presented (or one ahead of it, which proves that the store lost writes): previous = presented, current = presented + 1.
+    Rotated(Session),
+    /// The previous one, inside the window: nothing changed.
+    Repeated(Session),
+    /// The previous one, later: current = current + 1, previous stays.
+    Replaced(Session),
+    /// An older one, or a skipped one: the session was ended in the same step. It is given as it was.
+    Reused(Session),
+    /// The session's time was over; it was ended.
+    Expired,
+    /// No such session, or another nonce: nothing changed.
+    Unknown,
+}
+
+/// Sign-ins.
+#[async_trait]
+pub trait SessionStore: Send + Sync + std::fmt::Debug {
+    /// Keeps a new session.
+    async fn open(&self, session: &Session) -> Result<(), StoreError>;
+    /// The session of an id, whether or not its time is over.
+    async fn find(&self, id: SessionId) -> Result<Option<Session>, StoreError>;
+    /// Judges a refresh token and rotates, in one atomic step on the session's record. Refreshing moves `last_used_at` and `idle_expires_at`.
+    async fn rotate(&self, request: &Rotate) -> Result<Rotation, StoreError>;
+    /// A user's sessions whose time is not over, newest first.
+    async fn of_user(&self, user: UserId, now: Timestamp) -> Result<Vec<Session>, StoreError>;
+    /// Ends a session and returns it. `None`: there was none.
+    async fn end(&self, id: SessionId) -> Result<Option<Session>, StoreError>;
+    /// Ends a user's sessions, all `except` one, and returns the ids of those ended.
+    async fn end_all(&self, user: UserId, except: Option<SessionId>) -> Result<Vec<SessionId>, StoreError>;
+    /// Lets one session live on in a new epoch of its user. `false`: no such session.
+    async fn move_to_epoch(&self, id: SessionId, epoch: Epoch) -> Result<bool, StoreError>;
+    /// Takes sessions away whose time is over; returns how many.
+    async fn purge(&self, now: Timestamp) -> Result<u64, StoreError>;
+    /// A cheap question that shows whether the store answers.
+    async fn ping(&self) -> Result<(), StoreError>;
+}

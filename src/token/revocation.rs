@@ -1,0 +1,1 @@
+//! What is no longer good: memory in front of the store.
