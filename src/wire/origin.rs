@@ -1,10 +1,14 @@
 //! Where a request comes from: the connection, what trusted proxies add to it, and which site made a browser send it.
+//!
+//! Only a peer in `trusted_proxies` can say anything about anybody else, and of what it says the right-most word counts: everything to the left of it
+//! came from further away. `Forwarded` (RFC 7239) is not read: two headers that say the same can disagree, and every proxy in use sends the older ones.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
+use http::header::{self, AsHeaderName};
 use http::uri::Authority;
-use http::{HeaderMap, Method, Uri};
+use http::{HeaderMap, HeaderValue, Method, Uri};
 use ipnet::IpNet;
 
 use crate::model::caller::Caller;
@@ -35,15 +39,330 @@ pub struct Origin {
     pub authority: Authority,
 }
 
-/// Reads a request's origin. Only a peer in `trusted_proxies` can say anything about anybody else.
-pub fn read(peer: &Peer, authority: Authority, headers: &HeaderMap, trusted_proxies: &[IpNet]) -> Origin {
-    let _ = (peer, authority, headers, trusted_proxies);
-    todo!()
+/// How many characters of `User-Agent` are kept.
+const USER_AGENT_CHARS: usize = 256;
+
+/// Reads a request's origin. `request_id` is a fresh one; a trusted proxy's own is taken instead when it is 1 to 128 visible ASCII characters.
+pub fn read(
+    peer: &Peer,
+    authority: Authority,
+    headers: &HeaderMap,
+    trusted_proxies: &[IpNet],
+    request_id: Arc<str>,
+) -> Origin {
+    let trusted = is_trusted(peer.ip, trusted_proxies);
+    let (ip, https, request_id) = if trusted {
+        (
+            client_behind(peer.ip, headers, trusted_proxies),
+            forwarded_https(headers).unwrap_or(peer.tls),
+            forwarded_id(headers).unwrap_or(request_id),
+        )
+    } else {
+        (peer.ip.to_canonical(), peer.tls, request_id)
+    };
+    Origin {
+        caller: Caller {
+            ip,
+            user_agent: user_agent(headers),
+            request_id,
+        },
+        peer: peer.ip,
+        trusted,
+        https,
+        authority,
+    }
 }
 
-/// Whether a request may lean on a cookie: always for safe methods (RFC 9110 §9.2.1); else `Sec-Fetch-Site` must be `same-origin` (or `none`), or, without that header,
-/// `Origin` must be `ours` or the origin that the request itself was sent to; without either: refused.
+/// Whether a request may lean on a cookie: always for safe methods (RFC 9110 §9.2.1), else when `comes_from_us`.
 pub fn is_same_site(method: &Method, headers: &HeaderMap, ours: &Uri, origin: &Origin) -> bool {
-    let _ = (method, headers, ours, origin);
-    todo!()
+    method.is_safe() || comes_from_us(headers, ours, origin)
+}
+
+/// Whether a request proves that a page of ours made it: `Sec-Fetch-Site` must be `same-origin` (or `none`, for a navigation: a person's own doing), or,
+/// without that header, `Origin` must be `ours` or the origin that the request itself was sent to; without either there is no proof.
+///
+/// `Sec-Fetch-Site` goes first, since a page with `Referrer-Policy: no-referrer` sends its own forms with `Origin: null` (Fetch §3.2).
+pub fn comes_from_us(headers: &HeaderMap, ours: &Uri, origin: &Origin) -> bool {
+    if headers.contains_key("sec-fetch-site") {
+        return match only(headers, "sec-fetch-site") {
+            Some("same-origin") => true,
+            Some("none") => only(headers, "sec-fetch-mode") == Some("navigate"),
+            _ => false,
+        };
+    }
+    let Some(claimed) = only(headers, header::ORIGIN).and_then(Site::parse) else {
+        return false;
+    };
+    let itself = Site::of(if origin.https { "https" } else { "http" }, &origin.authority);
+    claimed == itself || Site::of_uri(ours).is_some_and(|ours| claimed == ours)
+}
+
+/// A web origin (RFC 6454 §4).
+struct Site<'a> {
+    scheme: &'a str,
+    host: &'a str,
+    port: Option<u16>,
+}
+
+impl<'a> Site<'a> {
+    /// An origin as `Origin` spells it; `null` is none.
+    fn parse(text: &'a str) -> Option<Self> {
+        let (scheme, rest) = text.split_once("://")?;
+        let (host, port) = match rest.rsplit_once(':') {
+            Some((host, port)) if !port.ends_with(']') => (host, Some(port.parse().ok()?)),
+            _ => (rest, None),
+        };
+        let port = port.or(default_port(scheme));
+        Some(Self { scheme, host, port })
+    }
+
+    fn of(scheme: &'a str, authority: &'a Authority) -> Self {
+        let port = authority.port_u16().or(default_port(scheme));
+        let host = authority.host();
+        Self { scheme, host, port }
+    }
+
+    fn of_uri(uri: &'a Uri) -> Option<Self> {
+        Some(Self::of(uri.scheme_str()?, uri.authority()?))
+    }
+}
+
+impl PartialEq for Site<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.scheme == other.scheme && self.host.eq_ignore_ascii_case(other.host) && self.port == other.port
+    }
+}
+
+fn default_port(scheme: &str) -> Option<u16> {
+    match scheme {
+        "https" => Some(443),
+        "http" => Some(80),
+        _ => None,
+    }
+}
+
+/// A header's value if it is there exactly once, as text.
+fn only(headers: &HeaderMap, name: impl AsHeaderName) -> Option<&str> {
+    let mut lines = headers.get_all(name).iter();
+    let line = lines.next()?.to_str().ok()?;
+    lines.next().is_none().then(|| line.trim())
+}
+
+fn is_trusted(ip: IpAddr, trusted_proxies: &[IpNet]) -> bool {
+    if trusted_proxies.is_empty() {
+        return false;
+    }
+    let ip = ip.to_canonical();
+    trusted_proxies.iter().any(|net| net.contains(&ip))
+}
+
+/// The right-most hop that is not a trusted proxy. Where a hop cannot be read, the last one that could be is as far as anybody can see.
+fn client_behind(peer: IpAddr, headers: &HeaderMap, trusted_proxies: &[IpNet]) -> IpAddr {
+    let mut client = peer.to_canonical();
+    for line in headers.get_all("x-forwarded-for").iter().rev() {
+        let Ok(line) = line.to_str() else { return client };
+        for hop in line.rsplit(',') {
+            let Some(ip) = address(hop.trim()) else { return client };
+            client = ip;
+            if !is_trusted(ip, trusted_proxies) {
+                return client;
+            }
+        }
+    }
+    client
+}
+
+/// An address as proxies write it: bare, in brackets, with a port or without.
+fn address(text: &str) -> Option<IpAddr> {
+    let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    let ip = bare.unwrap_or(text).parse::<IpAddr>().ok();
+    let ip = ip.or_else(|| text.parse::<SocketAddr>().ok().map(|with_port| with_port.ip()));
+    ip.map(|ip| ip.to_canonical())
+}
+
+fn forwarded_https(headers: &HeaderMap) -> Option<bool> {
+    let last = headers.get_all("x-forwarded-proto").iter().next_back()?;
+    match last.to_str().ok()?.rsplit(',').next()?.trim() {
+        proto if proto.eq_ignore_ascii_case("https") => Some(true),
+        proto if proto.eq_ignore_ascii_case("http") => Some(false),
+        _ => None,
+    }
+}
+
+fn forwarded_id(headers: &HeaderMap) -> Option<Arc<str>> {
+    let id = only(headers, "x-request-id")?;
+    let fits = (1..=128).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_graphic());
+    fits.then(|| Arc::from(id))
+}
+
+fn user_agent(headers: &HeaderMap) -> Arc<str> {
+    let line = headers
+        .get(header::USER_AGENT)
+        .map(HeaderValue::as_bytes)
+        .unwrap_or_default();
+    match std::str::from_utf8(line) {
+        Ok(text) if line.len() <= USER_AGENT_CHARS && text.bytes().all(|b| matches!(b, b' '..=b'~')) => Arc::from(text),
+        _ => String::from_utf8_lossy(line)
+            .chars()
+            .filter(|c| !c.is_control())
+            .take(USER_AGENT_CHARS)
+            .collect::<String>()
+            .into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn peer(ip: &str) -> Peer {
+        Peer {
+            ip: ip.parse().unwrap(),
+            tls: true,
+            server_name: None,
+        }
+    }
+
+    fn headers(lines: &[(&'static str, &str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in lines {
+            headers.append(*name, HeaderValue::from_str(value).unwrap());
+        }
+        headers
+    }
+
+    fn read_from(ip: &str, lines: &[(&'static str, &str)]) -> Origin {
+        let trusted = ["10.0.0.0/8".parse().unwrap(), "fd00::/8".parse().unwrap()];
+        let authority = Authority::from_static("app.example.com");
+        read(&peer(ip), authority, &headers(lines), &trusted, "fresh".into())
+    }
+
+    #[track_caller]
+    fn client(ip: &str, lines: &[(&'static str, &str)], is: &str) {
+        assert_eq!(
+            read_from(ip, lines).caller.ip,
+            is.parse::<IpAddr>().unwrap(),
+            "{lines:?}"
+        );
+    }
+
+    #[test]
+    fn an_untrusted_peer_is_the_client_whatever_it_says() {
+        let origin = read_from(
+            "192.0.2.9",
+            &[
+                ("x-forwarded-for", "203.0.113.1"),
+                ("x-forwarded-proto", "http"),
+                ("x-request-id", "mine"),
+            ],
+        );
+        assert_eq!(origin.caller.ip, "192.0.2.9".parse::<IpAddr>().unwrap());
+        assert!(origin.https && !origin.trusted);
+        assert_eq!(&*origin.caller.request_id, "fresh");
+    }
+
+    #[test]
+    fn behind_a_trusted_proxy_the_right_most_untrusted_hop_is_the_client() {
+        const XFF: &str = "x-forwarded-for";
+        client("10.0.0.1", &[(XFF, "203.0.113.1")], "203.0.113.1");
+        client("10.0.0.1", &[(XFF, "6.6.6.6, 203.0.113.1, 10.2.2.2")], "203.0.113.1");
+        client(
+            "10.0.0.1",
+            &[(XFF, "6.6.6.6"), (XFF, "203.0.113.1,10.2.2.2")],
+            "203.0.113.1",
+        );
+        client("10.0.0.1", &[(XFF, "203.0.113.1:4711")], "203.0.113.1");
+        client("fd00::1", &[(XFF, "[2001:db8::1]:4711")], "2001:db8::1");
+        client("fd00::1", &[(XFF, "[2001:db8::1]")], "2001:db8::1");
+        client("::ffff:10.0.0.1", &[(XFF, "::ffff:203.0.113.1")], "203.0.113.1");
+        client("10.0.0.1", &[(XFF, "10.2.2.2")], "10.2.2.2");
+        client("10.0.0.1", &[], "10.0.0.1");
+    }
+
+    #[test]
+    fn a_hop_that_cannot_be_read_ends_the_search() {
+        client("10.0.0.1", &[("x-forwarded-for", "203.0.113.1, unknown")], "10.0.0.1");
+        client(
+            "10.0.0.1",
+            &[("x-forwarded-for", "203.0.113.1, garbage, 10.2.2.2")],
+            "10.2.2.2",
+        );
+        client("10.0.0.1", &[("x-forwarded-for", "")], "10.0.0.1");
+    }
+
+    #[test]
+    fn a_trusted_proxy_says_whether_the_client_came_by_tls() {
+        assert!(!read_from("10.0.0.1", &[("x-forwarded-proto", "http")]).https);
+        assert!(read_from("10.0.0.1", &[("x-forwarded-proto", "http, https")]).https);
+        assert!(read_from("10.0.0.1", &[("x-forwarded-proto", "gopher")]).https);
+    }
+
+    #[test]
+    fn a_trusted_proxys_request_id_is_kept_when_it_is_plain() {
+        let id = |text: &str| read_from("10.0.0.1", &[("x-request-id", text)]).caller.request_id;
+        assert_eq!(&*id("abc-1"), "abc-1");
+        for bad in ["", "two words", &"x".repeat(129)] {
+            assert_eq!(&*id(bad), "fresh");
+        }
+    }
+
+    #[test]
+    fn a_user_agent_is_short_and_without_controls() {
+        let origin = read_from("192.0.2.9", &[("user-agent", &format!("a\t{}", "b".repeat(400)))]);
+        assert_eq!(origin.caller.user_agent.len(), USER_AGENT_CHARS);
+        assert!(origin.caller.user_agent.starts_with("ab"));
+    }
+
+    #[track_caller]
+    fn same_site(lines: &[(&'static str, &str)], is: bool) {
+        let ours = Uri::from_static("https://localhost:8443");
+        let origin = read_from("192.0.2.9", &[]);
+        assert_eq!(
+            is_same_site(&Method::POST, &headers(lines), &ours, &origin),
+            is,
+            "{lines:?}"
+        );
+        assert!(is_same_site(&Method::GET, &headers(lines), &ours, &origin));
+    }
+
+    #[test]
+    fn an_unsafe_request_must_prove_its_origin() {
+        const SITE: &str = "sec-fetch-site";
+        same_site(&[], false);
+        same_site(&[(SITE, "same-origin")], true);
+        same_site(&[(SITE, "same-origin"), ("origin", "null")], true);
+        same_site(&[(SITE, "none"), ("sec-fetch-mode", "navigate")], true);
+        same_site(&[(SITE, "none")], false);
+        same_site(&[(SITE, "same-site")], false);
+        same_site(&[(SITE, "cross-site")], false);
+        same_site(&[(SITE, "cross-site"), ("origin", "https://localhost:8443")], false);
+        same_site(&[(SITE, "same-origin"), (SITE, "cross-site")], false);
+        same_site(&[("origin", "https://localhost:8443")], true);
+        same_site(&[("origin", "https://app.example.com")], true);
+        same_site(&[("origin", "https://APP.example.com:443")], true);
+    }
+
+    #[test]
+    fn another_origin_is_no_proof() {
+        for other in [
+            "null",
+            "",
+            "https://evil.example",
+            "http://app.example.com",
+            "https://app.example.com:8443",
+            "https://localhost",
+            "https://app.example.com.evil.example",
+            "https://app.example.com@evil.example",
+            "https://localhost:8443:8443",
+        ] {
+            same_site(&[("origin", other)], false);
+        }
+        same_site(
+            &[
+                ("origin", "https://app.example.com"),
+                ("origin", "https://evil.example"),
+            ],
+            false,
+        );
+    }
 }
