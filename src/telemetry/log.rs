@@ -1,0 +1,36 @@
+//! The gateway's own log: what it does and what fails, on standard error.
+//!
+//! The `tracing` subscriber is the one thing in the crate that is global, because that is how `tracing` works; `app` sets it, once, and nothing else
+//! does. People get compact text, collectors get one JSON object a line.
+
+use std::io::{self, IsTerminal};
+
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt;
+use tracing_subscriber::util::SubscriberInitExt;
+
+/// The log could not be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum LogError {
+    /// The level is not a list of filter directives.
+    #[error("log.level is not a filter: {0}")]
+    Level(#[from] tracing_subscriber::filter::ParseError),
+    /// A subscriber is already there.
+    #[error("the log is set up already")]
+    Twice(#[from] tracing_subscriber::util::TryInitError),
+}
+
+/// Sends log lines of `level` (`info`, `info,gateward=debug`) and above to standard error: text for a terminal, JSON otherwise.
+///
+/// # Errors
+/// A level that is no filter, and a second call in one process.
+pub fn init(level: &str) -> Result<(), LogError> {
+    let filter = EnvFilter::try_new(level)?;
+    let lines = fmt().with_env_filter(filter).with_writer(io::stderr);
+    if io::stderr().is_terminal() {
+        lines.compact().finish().try_init()?;
+    } else {
+        lines.json().flatten_event(true).finish().try_init()?;
+    }
+    Ok(())
+}

@@ -1,0 +1,384 @@
+//! Lines on their way to a file, written by a thread of their own.
+//!
+//! Whoever logs appends to a buffer in memory and goes on; the thread takes the whole buffer at once, so a busy gateway makes one write for many
+//! requests, and a request never wakes anybody but for the first line after a pause. A buffer has an upper limit: what does not fit is dropped and
+//! counted, because waiting for a stuck disk would stop the gateway. A careful writer keeps what a full or failing disk refused and tries again;
+//! a plain one drops it.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use prometheus_client::metrics::counter::Counter;
+
+use crate::config::LogTarget;
+
+/// How long lines are gathered before they are written.
+const GATHER: Duration = Duration::from_millis(20);
+/// How long to wait before a write that failed is tried again.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// What becomes of lines that the target refuses, and how many may wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Care {
+    /// 4 MiB may wait; lines that could not be written are dropped.
+    Plain,
+    /// 64 MiB may wait; lines that could not be written are kept and tried again.
+    Careful,
+}
+
+impl Care {
+    const fn capacity(self) -> usize {
+        match self {
+            Self::Plain => 4 << 20,
+            Self::Careful => 64 << 20,
+        }
+    }
+}
+
+/// A background writer; `None` inside means that lines go nowhere.
+#[derive(Debug)]
+pub(super) struct Writer {
+    shared: Option<Arc<Shared>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    state: Mutex<State>,
+    wake: Condvar,
+    written: Condvar,
+    lost: Counter,
+    capacity: usize,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    buffer: Vec<u8>,
+    lines: u64,
+    asleep: bool,
+    hurry: bool,
+    reopen: bool,
+    closing: bool,
+    failing: bool,
+    /// Bytes accepted and bytes done with, both counted from the start.
+    accepted: u64,
+    done: u64,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Writer {
+    /// A writer that drops every line.
+    pub(super) const fn off() -> Self {
+        Self {
+            shared: None,
+            thread: None,
+        }
+    }
+
+    /// Opens `target` for appending; lines that are lost count in `lost`.
+    pub(super) fn open(target: &LogTarget, care: Care, lost: Counter) -> io::Result<Self> {
+        let output = match target {
+            LogTarget::Off => return Ok(Self::off()),
+            LogTarget::Stdout => Output::Stdout,
+            LogTarget::File(path) => Output::File(append_to(path)?, path.clone()),
+        };
+        let shared = Arc::new(Shared {
+            state: Mutex::new(State::default()),
+            wake: Condvar::new(),
+            written: Condvar::new(),
+            lost,
+            capacity: care.capacity(),
+        });
+        let job = Job {
+            shared: Arc::clone(&shared),
+            output,
+            care,
+            spare: Vec::new(),
+        };
+        let thread = thread::Builder::new()
+            .name("gateward-log".to_owned())
+            .spawn(move || job.run())?;
+        Ok(Self {
+            shared: Some(shared),
+            thread: Some(thread),
+        })
+    }
+
+    /// Whether lines go anywhere at all.
+    pub(super) const fn is_on(&self) -> bool {
+        self.shared.is_some()
+    }
+
+    /// Hands over one line, its end included; never waits for the disk.
+    pub(super) fn append(&self, line: &[u8]) {
+        let Some(shared) = &self.shared else { return };
+        let mut state = shared.lock();
+        if state.buffer.len().saturating_add(line.len()) > shared.capacity {
+            drop(state);
+            shared.lost.inc();
+            return;
+        }
+        state.buffer.extend_from_slice(line);
+        state.lines += 1;
+        state.accepted += line.len() as u64;
+        let asleep = std::mem::take(&mut state.asleep);
+        drop(state);
+        if asleep {
+            shared.wake.notify_one();
+        }
+    }
+
+    /// Opens the file anew before the next line, after another program has moved it away.
+    pub(super) fn reopen(&self) {
+        let Some(shared) = &self.shared else { return };
+        let mut state = shared.lock();
+        state.reopen = true;
+        state.hurry = true;
+        state.asleep = false;
+        drop(state);
+        shared.wake.notify_one();
+    }
+
+    /// Waits until everything handed over so far is written, or could not be.
+    pub(super) fn flush(&self) {
+        let Some(shared) = &self.shared else { return };
+        let mut state = shared.lock();
+        let goal = state.accepted;
+        state.hurry = true;
+        state.asleep = false;
+        shared.wake.notify_one();
+        while state.done < goal && !state.failing {
+            state = shared.written.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        if let Some(shared) = &self.shared {
+            shared.lock().closing = true;
+            shared.wake.notify_one();
+        }
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// What the thread owns.
+struct Job {
+    shared: Arc<Shared>,
+    output: Output,
+    care: Care,
+    spare: Vec<u8>,
+}
+
+impl Job {
+    fn run(mut self) {
+        while let Some(batch) = self.next() {
+            self.write(batch);
+        }
+    }
+
+    /// The lines gathered since the last time; `None` when all is written and no more will come.
+    fn next(&mut self) -> Option<Batch> {
+        let mut state = self.shared.lock();
+        while state.buffer.is_empty() && !state.closing && !state.reopen {
+            state.asleep = true;
+            state = self.shared.wake.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        state.asleep = false;
+        if !state.closing && !state.hurry {
+            let pause = if state.failing { RETRY } else { GATHER };
+            let paused = self.shared.wake.wait_timeout(state, pause);
+            state = paused.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        if state.closing && state.buffer.is_empty() {
+            return None;
+        }
+        state.hurry = false;
+        let lines = std::mem::take(&mut state.lines);
+        let bytes = std::mem::replace(&mut state.buffer, std::mem::take(&mut self.spare));
+        let reopen = std::mem::take(&mut state.reopen);
+        Some(Batch { bytes, lines, reopen })
+    }
+
+    fn write(&mut self, mut batch: Batch) {
+        if batch.reopen {
+            self.reopen();
+        }
+        let mut from = 0;
+        let failed = self.output.write(&batch.bytes, &mut from).err();
+        let shared = Arc::clone(&self.shared);
+        let mut state = shared.lock();
+        let first_failure = failed.is_some() && !state.failing;
+        state.failing = failed.is_some();
+        if failed.is_some() && self.care == Care::Careful && !state.closing {
+            batch.bytes.drain(..from);
+            batch.bytes.extend_from_slice(&state.buffer);
+            state.buffer = std::mem::take(&mut batch.bytes);
+            state.lines += batch.lines;
+            state.done += from as u64;
+        } else {
+            state.done += batch.bytes.len() as u64;
+            batch.bytes.clear();
+            self.spare = batch.bytes;
+            if failed.is_some() {
+                shared.lost.inc_by(batch.lines);
+            }
+        }
+        shared.written.notify_all();
+        drop(state);
+        if let Some(error) = failed.filter(|_| first_failure) {
+            tracing::error!(log.target = %self.output.name(), %error, "log lines cannot be written; see that the disk has room");
+        }
+    }
+
+    fn reopen(&mut self) {
+        let Output::File(file, path) = &mut self.output else {
+            return;
+        };
+        match append_to(path) {
+            Ok(opened) => *file = opened,
+            Err(error) => {
+                tracing::error!(log.target = %path.display(), %error, "log file could not be opened again; the old one stays in use");
+            }
+        }
+    }
+}
+
+struct Batch {
+    bytes: Vec<u8>,
+    lines: u64,
+    reopen: bool,
+}
+
+enum Output {
+    Stdout,
+    File(File, PathBuf),
+}
+
+impl Output {
+    /// Writes what follows `from` and moves `from` along, so that a broken write is taken up where it broke.
+    fn write(&mut self, bytes: &[u8], from: &mut usize) -> io::Result<()> {
+        while let Some(rest) = bytes.get(*from..).filter(|rest| !rest.is_empty()) {
+            let outcome = match self {
+                Self::Stdout => io::stdout().write_all(rest).map(|()| rest.len()),
+                Self::File(file, _) => file.write(rest),
+            };
+            match outcome {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(written) => *from += written,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        match self {
+            Self::Stdout => io::stdout().flush(),
+            Self::File(..) => Ok(()),
+        }
+    }
+
+    fn name(&self) -> String {
+        match self {
+            Self::Stdout => "stdout".to_owned(),
+            Self::File(_, path) => path.display().to_string(),
+        }
+    }
+}
+
+/// Opens a log file, readable by its owner and group only: it names people and addresses.
+fn append_to(path: &Path) -> io::Result<File> {
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        std::fs::create_dir_all(folder)?;
+    }
+    OpenOptions::new().create(true).append(true).mode(0o640).open(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn open(path: &Path, care: Care) -> Writer {
+        Writer::open(&LogTarget::File(path.to_owned()), care, Counter::default()).unwrap()
+    }
+
+    #[test]
+    fn every_line_is_in_the_file_after_a_flush_and_in_order() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log/access.log");
+        let writer = open(&path, Care::Plain);
+        let mut expected = String::new();
+        for n in 0..1000 {
+            let line = format!("{n}\n");
+            writer.append(line.as_bytes());
+            expected += &line;
+        }
+        writer.flush();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), expected);
+    }
+
+    #[test]
+    fn dropping_the_writer_writes_what_is_left() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("audit.log");
+        let writer = open(&path, Care::Careful);
+        writer.append(b"last words\n");
+        drop(writer);
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "last words\n");
+    }
+
+    #[test]
+    fn a_file_that_was_moved_away_is_opened_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, moved) = (folder.path().join("a.log"), folder.path().join("a.log.1"));
+        let writer = open(&path, Care::Careful);
+        writer.append(b"old\n");
+        writer.flush();
+        std::fs::rename(&path, &moved).unwrap();
+        writer.reopen();
+        writer.append(b"new\n");
+        writer.flush();
+        assert_eq!(std::fs::read_to_string(&moved).unwrap(), "old\n");
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "new\n");
+    }
+
+    #[test]
+    fn a_full_disk_neither_blocks_nor_hides_what_was_lost() {
+        let lost = Counter::default();
+        let target = LogTarget::File(PathBuf::from("/dev/full"));
+        let writer = Writer::open(&target, Care::Plain, lost.clone()).unwrap();
+        writer.append(b"never to be seen\n");
+        writer.flush();
+        drop(writer);
+        assert_eq!(lost.get(), 1);
+    }
+
+    #[test]
+    fn what_does_not_fit_is_counted() {
+        let lost = Counter::default();
+        let target = LogTarget::File(PathBuf::from("/dev/null"));
+        let writer = Writer::open(&target, Care::Plain, lost.clone()).unwrap();
+        writer.append(&vec![b'x'; Care::Plain.capacity() + 1]);
+        assert_eq!(lost.get(), 1);
+    }
+
+    #[test]
+    fn a_log_file_is_not_for_everybody_to_read() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("audit.log");
+        drop(open(&path, Care::Careful));
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o007, 0);
+    }
+}
