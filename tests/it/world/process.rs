@@ -1,0 +1,158 @@
+//! The binary under test as a process: started, listened to, ended.
+
+use std::io::{Read, Write};
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+
+use serde_json::Value;
+
+/// A running gateway.
+pub struct Process {
+    child: Child,
+    output: Arc<Mutex<Vec<u8>>>,
+    readers: Vec<JoinHandle<()>>,
+}
+
+impl Process {
+    /// `gateward --config FILE serve`
+    #[track_caller]
+    pub fn serve(config: &Path) -> Self {
+        let mut child = command(config, &["serve"])
+            .stdin(Stdio::null())
+            .spawn()
+            .expect("the binary starts");
+        let output = Arc::new(Mutex::new(Vec::new()));
+        let out = child.stdout.take().expect("standard output");
+        let err = child.stderr.take().expect("standard error");
+        let readers = vec![collect(out, Arc::clone(&output)), collect(err, Arc::clone(&output))];
+        Self { child, output, readers }
+    }
+
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Its exit status, once it has ended.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        let status = self.child.try_wait().expect("the process can be asked")?;
+        for reader in self.readers.drain(..) {
+            reader.join().expect("the output was read to its end");
+        }
+        Some(status)
+    }
+
+    /// SIGKILL, and wait.
+    pub fn kill(&mut self) {
+        // It may have ended by itself: that is for the test to judge.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        let _ = self.ended();
+    }
+
+    /// Sends a signal by name.
+    #[track_caller]
+    pub fn signal(&self, name: &str) {
+        let signal = match name {
+            "HUP" => rustix::process::Signal::HUP,
+            "TERM" => rustix::process::Signal::TERM,
+            "STOP" => rustix::process::Signal::STOP,
+            "CONT" => rustix::process::Signal::CONT,
+            _ => panic!("no signal {name} here"),
+        };
+        let pid = i32::try_from(self.child.id())
+            .ok()
+            .and_then(rustix::process::Pid::from_raw);
+        rustix::process::kill_process(pid.expect("a process id"), signal).expect("the signal can be sent");
+    }
+
+    /// Everything it wrote so far.
+    pub fn output(&self) -> String {
+        let output = self.output.lock().expect("the output is readable");
+        String::from_utf8_lossy(&output).into_owned()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+fn collect(mut from: impl Read + Send + 'static, into: Arc<Mutex<Vec<u8>>>) -> JoinHandle<()> {
+    std::thread::spawn(move || {
+        let mut piece = [0; 4096];
+        while let Ok(length @ 1..) = from.read(&mut piece) {
+            into.lock()
+                .expect("the output is writable")
+                .extend_from_slice(&piece[..length]);
+        }
+    })
+}
+
+/// What came of a command.
+#[derive(Debug)]
+pub struct Outcome {
+    /// The exit code.
+    pub code: i32,
+    /// Standard output.
+    pub out: String,
+    /// Standard error.
+    pub err: String,
+}
+
+impl Outcome {
+    /// Fails unless the command succeeded.
+    #[track_caller]
+    pub fn done(self) -> Self {
+        assert_eq!(self.code, 0, "the command failed: {self:?}");
+        self
+    }
+
+    /// Fails unless the command was refused with one line that says why.
+    #[track_caller]
+    pub fn refused(self) -> Self {
+        assert_eq!(self.code, 1, "the command was not refused: {self:?}");
+        assert_eq!(self.err.trim().lines().count(), 1, "not one line of reason: {self:?}");
+        self
+    }
+
+    /// Standard output as JSON.
+    #[track_caller]
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.out).unwrap_or_else(|e| panic!("not JSON ({e}): {self:?}"))
+    }
+}
+
+/// Runs a command to its end.
+#[track_caller]
+pub fn run(config: &Path, arguments: &[&str], input: &str) -> Outcome {
+    let mut child = command(config, arguments)
+        .stdin(Stdio::piped())
+        .spawn()
+        .expect("the binary starts");
+    let mut stdin = child.stdin.take().expect("standard input");
+    // The command may end without having read it.
+    let _ = stdin.write_all(input.as_bytes());
+    drop(stdin);
+    let output = child.wait_with_output().expect("the command ends");
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("output is UTF-8");
+    Outcome {
+        code: output.status.code().unwrap_or(-1),
+        out: text(output.stdout),
+        err: text(output.stderr),
+    }
+}
+
+/// The binary without anything of this machine's environment that could change what it does.
+pub fn command(config: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_gateward"));
+    command.arg("--config").arg(config).args(arguments);
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("GATEWARD") || name == "RUST_LOG") {
+        command.env_remove(name);
+    }
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}

@@ -1,0 +1,96 @@
+//! Every secret that passed through a world's clients, to be searched for in whatever the gateway wrote.
+
+use std::collections::BTreeSet;
+use std::sync::Mutex;
+
+use serde_json::Value;
+
+/// Values that may never be written anywhere, and problem documents to search for them.
+#[derive(Debug, Default)]
+pub struct Secrets {
+    values: Mutex<BTreeSet<String>>,
+    problems: Mutex<String>,
+}
+
+/// Members of JSON bodies that hold secrets.
+const MEMBERS: &[&str] = &["password", "current", "new", "access_token", "refresh_token"];
+
+impl Secrets {
+    /// Remembers one value. Short ones would be found by chance.
+    pub fn remember(&self, value: &str) {
+        if value.len() >= 8 {
+            self.values
+                .lock()
+                .expect("secrets can be kept")
+                .insert(value.to_owned());
+        }
+    }
+
+    /// Remembers the secret members of a JSON body.
+    pub fn remember_members(&self, body: &Value) {
+        for value in MEMBERS.iter().filter_map(|name| body.get(name)?.as_str()) {
+            self.remember(value);
+        }
+    }
+
+    /// Keeps an error body for the search.
+    pub fn problem(&self, text: &str) {
+        let mut problems = self.problems.lock().expect("problems can be kept");
+        problems.push_str(text);
+        problems.push('\n');
+    }
+
+    /// Fails when a secret is found in a text, naming the text and the line, not the secret.
+    #[track_caller]
+    pub fn must_not_occur_in(&self, written: &[(&str, String)]) {
+        let problems = self.problems.lock().expect("problems can be read").clone();
+        let values = self.values.lock().expect("secrets can be read");
+        let written = written
+            .iter()
+            .map(|(place, text)| (*place, text))
+            .chain([("a problem document", &problems)]);
+        for (place, text) in written {
+            for line in text.lines() {
+                if let Some(found) = values.iter().find(|value| occurs(line, value)) {
+                    panic!(
+                        "a secret stands in {place}: {}",
+                        line.replace(needle(found), "<SECRET>")
+                    );
+                }
+            }
+        }
+    }
+}
+
+fn occurs(line: &str, value: &str) -> bool {
+    line.contains(needle(value))
+}
+
+/// What is searched for: of a signed token, the signature is its secret part and the rest may be cut off before it, so its second half counts.
+fn needle(value: &str) -> &str {
+    let signature = value.rsplit_once('.').map_or(value, |(_, signature)| signature);
+    let needle = if signature.len() >= 16 { signature } else { value };
+    needle.get(..needle.len().min(64)).unwrap_or(needle)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[should_panic(expected = "a secret stands in the log")]
+    fn a_planted_secret_is_found() {
+        let secrets = Secrets::default();
+        secrets.remember_members(&serde_json::json!({"password": "correct horse battery"}));
+        secrets.must_not_occur_in(&[("the log", "{\"body\":\"x=correct horse battery\"}".to_owned())]);
+    }
+
+    #[test]
+    #[should_panic(expected = "a secret stands in a problem document")]
+    fn a_planted_signature_is_found_in_a_problem() {
+        let secrets = Secrets::default();
+        secrets.remember("eyJhbGciOiJSUzI1NiJ9.e30.c2lnbmF0dXJlLXNpZ25hdHVyZQ");
+        secrets.problem("bad token …c2lnbmF0dXJlLXNpZ25hdHVyZQ");
+        secrets.must_not_occur_in(&[]);
+    }
+}
