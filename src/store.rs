@@ -7,14 +7,16 @@ pub mod accounts;
 pub mod ephemeral;
 pub mod sessions;
 pub(crate) mod sqlite;
+mod watched;
 
 use std::sync::Arc;
 
-use crate::config;
+use crate::config::{self, StoreUrl};
 use crate::telemetry::Metrics;
 use accounts::AccountStore;
 use ephemeral::EphemeralStore;
 use sessions::SessionStore;
+use watched::{Watch, Watched};
 
 /// A store did not do what it was asked to. Nothing was changed unless `Unanswered`.
 #[derive(Debug, thiserror::Error)]
@@ -55,13 +57,40 @@ pub struct Stores {
     pub ephemeral: Arc<dyn EphemeralStore>,
 }
 
+/// What metrics and messages call the store of users and keys.
+const ACCOUNTS: &str = "accounts";
+/// What they call the store of everything else.
+const SESSIONS: &str = "sessions";
+
 impl Stores {
-    /// Opens what the settings name, making and migrating an embedded file as needed.
+    /// Opens what the settings name, making and migrating an embedded file as needed. Each call to what it returns has the settings' time limit and
+    /// is counted in `metrics`.
     ///
     /// # Errors
     /// When a store cannot be reached or is of a newer version.
-    pub async fn open(settings: &config::Store, metrics: &Metrics) -> Result<Self, StoreError> {
-        let _ = (settings, metrics);
-        todo!()
+    pub async fn open(settings: &config::Store, metrics: &Arc<Metrics>) -> Result<Self, StoreError> {
+        let watch = |store| Watch::new(store, settings.timeout, Arc::clone(metrics));
+        let mut files = sqlite::Files::new(settings.timeout);
+
+        let accounts: Arc<dyn AccountStore> = match &settings.accounts {
+            StoreUrl::Sqlite(path) => {
+                let watch = watch(ACCOUNTS);
+                let opened = watch.report(files.open(path, ACCOUNTS).await)?;
+                Arc::new(Watched::new(opened, watch))
+            }
+        };
+        let (sessions, ephemeral): (Arc<dyn SessionStore>, Arc<dyn EphemeralStore>) = match &settings.sessions {
+            StoreUrl::Sqlite(path) => {
+                let watch = watch(SESSIONS);
+                let opened = watch.report(files.open(path, SESSIONS).await)?;
+                let watched = Arc::new(Watched::new(opened, watch));
+                (watched.clone(), watched)
+            }
+        };
+        Ok(Self {
+            accounts,
+            sessions,
+            ephemeral,
+        })
     }
 }

@@ -93,3 +93,10 @@ pub struct Session {
     /// When the last rotation (or replacement) took place; the opening before that.
     pub rotated_at: Timestamp,
 }
+
+impl Session {
+    /// Whether its time is over, idle or absolute: the moment of the end is over already.
+    pub fn is_over(&self, now: Timestamp) -> bool {
+        now >= self.idle_expires_at || now >= self.expires_at
+    }
+}

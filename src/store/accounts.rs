@@ -65,10 +65,11 @@ pub trait AccountStore: Send + Sync + std::fmt::Debug {
     /// Takes the account away. `false`: there was none.
     async fn remove(&self, id: UserId) -> Result<bool, StoreError>;
 
-    /// All signing keys that are still kept, oldest first.
+    /// All signing keys that are still kept, in the order they were added: nodes' clocks may differ, that order does not.
     async fn keys(&self) -> Result<Vec<StoredKey>, StoreError>;
     /// Adds a key and lets its predecessor (the key named by `after`) retire at `predecessor_retires_at`, in one step, if `after` is still the newest
-    /// key that is not revoked (`None`: there is no such key). So of several nodes that want to rotate, one does. `false`: another was faster.
+    /// key that is not revoked (`None`: there is no such key). So of several nodes that want to rotate, one does. `false`: another was faster, or the
+    /// key is there already. Without `predecessor_retires_at` the predecessor stays as it is.
     async fn add_key(
         &self,
         key: &StoredKey,

@@ -60,14 +60,16 @@ pub trait EphemeralStore: Send + Sync + std::fmt::Debug {
     async fn revoke(&self, revocations: &[Revocation]) -> Result<(), StoreError>;
     /// Whether a token is revoked by itself, by its session or by its user.
     async fn is_revoked(&self, token: TokenId, session: SessionId, user: UserId) -> Result<bool, StoreError>;
-    /// What was revoked since `after`, by any process; waits up to `wait` for the first news, then returns without.
+    /// What was revoked since `after`, by any process; waits up to `wait` for the first news, then returns without. From the default cursor it
+    /// returns at once: everything that is kept, which may be nothing, and where to go on.
     async fn follow(&self, after: &Cursor, wait: Duration) -> Result<News, StoreError>;
     /// Adds one to the counter named `key`; a counter lives for one window from its first count.
     async fn count(&self, key: &str, window: Duration, now: Timestamp) -> Result<Count, StoreError>;
-    /// Remembers a name until a moment.
+    /// Remembers a name until a moment; of two moments, until the later one.
     async fn remember(&self, key: &str, until: Timestamp) -> Result<(), StoreError>;
     /// Whether a name is remembered.
     async fn remembers(&self, key: &str, now: Timestamp) -> Result<bool, StoreError>;
-    /// Takes away what is no longer to be remembered; returns how much.
+    /// Takes away what is no longer to be remembered; returns how much. Stops early when there is very much, so that others get their turn: the next
+    /// call goes on.
     async fn purge(&self, now: Timestamp) -> Result<u64, StoreError>;
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use subtle::ConstantTimeEq;
 
 use super::StoreError;
 use crate::model::clock::Timestamp;
@@ -24,6 +25,46 @@ pub struct Rotate {
     pub reuse_window: Duration,
     /// How much longer the session may then stay unused.
     pub idle: Duration,
+}
+
+impl Rotate {
+    /// The table of 2-contract.md §5 as one pure step: what comes of this request when the store holds `session`. A backend keeps what it says in the
+    /// same atomic step: the new record of `Rotated` and `Replaced`, the end of `Reused` and `Expired`, nothing otherwise.
+    pub(super) fn judge(&self, session: Session) -> Rotation {
+        let same_nonce: bool = session.nonce_hash.ct_eq(&self.nonce_hash).into();
+        if !same_nonce {
+            return Rotation::Unknown;
+        }
+        if session.is_over(self.now) {
+            return Rotation::Expired;
+        }
+        if self.presented >= session.current {
+            return Rotation::Rotated(Session {
+                previous: Some(self.presented),
+                current: self.presented.next(),
+                ..self.used(session)
+            });
+        }
+        if session.previous != Some(self.presented) {
+            return Rotation::Reused(session);
+        }
+        if self.now.since(session.rotated_at) < self.reuse_window {
+            return Rotation::Repeated(session);
+        }
+        Rotation::Replaced(Session {
+            current: session.current.next(),
+            ..self.used(session)
+        })
+    }
+
+    fn used(&self, session: Session) -> Session {
+        Session {
+            last_used_at: self.now,
+            rotated_at: self.now,
+            idle_expires_at: self.now.plus(self.idle).min(session.expires_at),
+            ..session
+        }
+    }
 }
 
 /// What came of it. The session is as it stands afterwards.
@@ -60,7 +101,8 @@ pub trait SessionStore: Send + Sync + std::fmt::Debug {
     async fn end_all(&self, user: UserId, except: Option<SessionId>) -> Result<Vec<SessionId>, StoreError>;
     /// Lets one session live on in a new epoch of its user. `false`: no such session.
     async fn move_to_epoch(&self, id: SessionId, epoch: Epoch) -> Result<bool, StoreError>;
-    /// Takes sessions away whose time is over; returns how many.
+    /// Takes sessions away whose time is over; returns how many. Stops early when there are very many, so that others get their turn: the next call
+    /// goes on.
     async fn purge(&self, now: Timestamp) -> Result<u64, StoreError>;
     /// A cheap question that shows whether the store answers.
     async fn ping(&self) -> Result<(), StoreError>;

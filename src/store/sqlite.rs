@@ -1,1 +1,195 @@
-//! The embedded store.
+//! The embedded store: one SQLite file that keeps all three promises for any number of processes on one machine.
+//!
+//! The file is in WAL mode. What is acknowledged has been synced to disk, except for what may be lost (counters, remembered names, purges), which is
+//! written without waiting for the disk. Writers of one process take turns in memory; another process (the command line) is waited for by SQLite's own
+//! busy handler. Multi-statement promises run under `BEGIN IMMEDIATE`, so none of them fails half-way for want of the lock.
+
+mod accounts;
+mod columns;
+mod ephemeral;
+mod file;
+mod sessions;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::TryStreamExt;
+use sqlx::SqliteExecutor;
+use sqlx::sqlite::SqliteArguments;
+
+use super::StoreError;
+use columns::{FromColumns, Unreadable};
+use file::{DatabaseFile, Durability, Turn};
+
+/// One statement with its values.
+type Query<'q> = sqlx::query::Query<'q, sqlx::Sqlite, SqliteArguments>;
+
+/// The SQLite files of this process. Stores that name the same file share it.
+#[derive(Debug)]
+pub(super) struct Files {
+    limit: Duration,
+    opened: Vec<(PathBuf, Arc<DatabaseFile>)>,
+}
+
+impl Files {
+    /// None yet. `limit` is how long a call may take in all.
+    pub(super) fn new(limit: Duration) -> Self {
+        let opened = Vec::new();
+        Self { limit, opened }
+    }
+
+    /// The file at `path`, made and migrated as needed, for the store called `store`.
+    pub(super) async fn open(&mut self, path: &Path, store: &'static str) -> Result<Sqlite, StoreError> {
+        let path = file::make(path).map_err(|error| failed(store, error.into()))?;
+        let known = self.opened.iter().find(|(opened, _)| *opened == path);
+        let file = match known {
+            Some((_, file)) => Arc::clone(file),
+            None => {
+                let file = Arc::new(DatabaseFile::open(&path, self.limit, store).await?);
+                self.opened.push((path, Arc::clone(&file)));
+                file
+            }
+        };
+        Ok(Sqlite { file, store })
+    }
+}
+
+/// One store's use of a file. Any of its methods may be dropped half-way: what then was begun is rolled back, or was done.
+#[derive(Clone, Debug)]
+pub(super) struct Sqlite {
+    file: Arc<DatabaseFile>,
+    store: &'static str,
+}
+
+impl Sqlite {
+    /// All rows of a question.
+    async fn read<T: FromColumns>(&self, question: Query<'_>) -> Result<Vec<T>, StoreError> {
+        fetch(self.file.readers(), question)
+            .await
+            .map_err(|error| error.of(self.store))
+    }
+
+    /// The first row of a question.
+    async fn read_one<T: FromColumns>(&self, question: Query<'_>) -> Result<Option<T>, StoreError> {
+        Ok(self.read(question).await?.into_iter().next())
+    }
+
+    /// One statement that changes rows; says how many.
+    async fn change(&self, durability: Durability, statement: Query<'_>) -> Result<u64, StoreError> {
+        let mut turn = self.turn(durability).await?;
+        let changed = turn.execute(statement).await.map_err(|error| self.failed(error))?;
+        turn.keep();
+        Ok(changed)
+    }
+
+    /// One statement that changes rows and returns them (`RETURNING`). Changes nothing when one of them cannot be read.
+    async fn change_returning<T: FromColumns>(
+        &self,
+        durability: Durability,
+        statement: Query<'_>,
+    ) -> Result<Vec<T>, StoreError> {
+        let mut change = self.begin(durability).await?;
+        let rows = change.fetch(statement).await?;
+        change.commit().await?;
+        Ok(rows)
+    }
+
+    async fn begin(&self, durability: Durability) -> Result<Change<'_>, StoreError> {
+        let mut turn = self.turn(durability).await?;
+        let begun = turn.execute(sqlx::query("BEGIN IMMEDIATE")).await;
+        begun.map_err(|error| self.failed(error))?;
+        let store = self.store;
+        Ok(Change { turn, store })
+    }
+
+    async fn turn(&self, durability: Durability) -> Result<Turn<'_>, StoreError> {
+        self.file.turn(durability).await.map_err(|error| self.failed(error))
+    }
+
+    /// Touches the file, so that a missing or damaged one shows.
+    async fn touch(&self) -> Result<(), StoreError> {
+        self.read::<Vec<u8>>(sqlx::query("SELECT id FROM stream"))
+            .await
+            .map(|_| ())
+    }
+
+    fn failed(&self, error: sqlx::Error) -> StoreError {
+        failed(self.store, error)
+    }
+}
+
+/// Several statements that become true together. Dropped before `commit`, none of them does: its connection is closed, and SQLite rolls back.
+struct Change<'a> {
+    turn: Turn<'a>,
+    store: &'static str,
+}
+
+impl Change<'_> {
+    async fn execute(&mut self, statement: Query<'_>) -> Result<u64, StoreError> {
+        let changed = self.turn.execute(statement).await;
+        changed.map_err(|error| failed(self.store, error))
+    }
+
+    async fn fetch<T: FromColumns>(&mut self, question: Query<'_>) -> Result<Vec<T>, StoreError> {
+        let rows = fetch(self.turn.connection(), question).await;
+        rows.map_err(|error| error.of(self.store))
+    }
+
+    async fn commit(mut self) -> Result<(), StoreError> {
+        self.execute(sqlx::query("COMMIT")).await?;
+        self.turn.keep();
+        Ok(())
+    }
+
+    async fn roll_back(mut self) -> Result<(), StoreError> {
+        self.execute(sqlx::query("ROLLBACK")).await?;
+        self.turn.keep();
+        Ok(())
+    }
+}
+
+/// Why rows did not come.
+enum Fault {
+    Driver(sqlx::Error),
+    Unreadable(Unreadable),
+}
+
+impl Fault {
+    fn of(self, store: &'static str) -> StoreError {
+        match self {
+            Self::Driver(error) => failed(store, error),
+            Self::Unreadable(Unreadable(what)) => StoreError::Damaged { store, what },
+        }
+    }
+}
+
+/// Reads to the very end, never just the first row: SQLite commits a `RETURNING` statement on its last step, and only then an error would show.
+async fn fetch<'c, T: FromColumns>(executor: impl SqliteExecutor<'c>, question: Query<'_>) -> Result<Vec<T>, Fault> {
+    let mut rows = question.fetch(executor);
+    let mut found = Vec::new();
+    while let Some(row) = rows.try_next().await.map_err(Fault::Driver)? {
+        found.push(T::from_columns(&row).map_err(Fault::Unreadable)?);
+    }
+    Ok(found)
+}
+
+/// SQLITE_CORRUPT and SQLITE_NOTADB (sqlite.org/rescode.html): the file itself cannot be read.
+const UNREADABLE_FILE: [i32; 2] = [11, 26];
+
+fn failed(store: &'static str, error: sqlx::Error) -> StoreError {
+    if primary_code(&error).is_some_and(|code| UNREADABLE_FILE.contains(&code)) {
+        let what = "the database file".to_owned();
+        return StoreError::Damaged { store, what };
+    }
+    StoreError::Unavailable {
+        store,
+        source: Some(Box::new(error)),
+    }
+}
+
+/// SQLite's primary result code: the low byte of the extended one.
+fn primary_code(error: &sqlx::Error) -> Option<i32> {
+    let code = error.as_database_error()?.code()?;
+    Some(code.parse::<i32>().ok()? & 0xff)
+}

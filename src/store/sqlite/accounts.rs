@@ -1,0 +1,163 @@
+//! Users and signing keys in SQLite.
+
+use async_trait::async_trait;
+use sqlx::query;
+
+use super::Sqlite;
+use super::columns::{bytes, millis, words};
+use super::file::Durability::Synced;
+use crate::model::clock::Timestamp;
+use crate::model::credential::{Account, PasswordHash};
+use crate::model::user::{Email, Epoch, Role, User, UserId};
+use crate::store::StoreError;
+use crate::store::accounts::{AccountStore, Added, StoredKey};
+
+#[async_trait]
+impl AccountStore for Sqlite {
+    async fn add(&self, account: &Account) -> Result<Added, StoreError> {
+        let user = &account.user;
+        let insert = query(
+            "INSERT INTO users (id, email, roles, password, created_at, disabled_at, epoch)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        )
+        .bind(bytes(user.id.0))
+        .bind(user.email.as_str())
+        .bind(words(user.roles.iter().map(Role::as_str)))
+        .bind(account.password.as_str())
+        .bind(millis(user.created_at))
+        .bind(user.disabled_at.map(millis))
+        .bind(i64::from(user.epoch.0));
+        let claim = query("INSERT INTO emails (email, user_id) VALUES (?1, ?2) ON CONFLICT (email) DO NOTHING")
+            .bind(user.email.as_str())
+            .bind(bytes(user.id.0));
+
+        let mut change = self.begin(Synced).await?;
+        change.execute(insert).await?;
+        if change.execute(claim).await? == 0 {
+            change.roll_back().await?;
+            return Ok(Added::EmailTaken);
+        }
+        change.commit().await?;
+        Ok(Added::Added)
+    }
+
+    async fn find_by_email(&self, email: &Email) -> Result<Option<Account>, StoreError> {
+        let by_email = "SELECT users.* FROM emails JOIN users ON users.id = emails.user_id WHERE emails.email = ?1";
+        self.read_one(query(by_email).bind(email.as_str())).await
+    }
+
+    async fn find(&self, id: UserId) -> Result<Option<Account>, StoreError> {
+        self.read_one(query("SELECT * FROM users WHERE id = ?1").bind(bytes(id.0)))
+            .await
+    }
+
+    async fn list(&self, after: Option<UserId>, limit: u32) -> Result<Vec<User>, StoreError> {
+        // Every id is greater than no bytes at all.
+        let after = after.map(|id| bytes(id.0)).unwrap_or_default();
+        let page = query("SELECT * FROM users WHERE id > ?1 ORDER BY id LIMIT ?2");
+        self.read(page.bind(after).bind(i64::from(limit))).await
+    }
+
+    async fn set_roles(&self, id: UserId, roles: &[Role]) -> Result<Option<User>, StoreError> {
+        let update = query("UPDATE users SET roles = ?2 WHERE id = ?1 RETURNING *")
+            .bind(bytes(id.0))
+            .bind(words(roles.iter().map(Role::as_str)));
+        Ok(self.change_returning(Synced, update).await?.pop())
+    }
+
+    async fn set_disabled(&self, id: UserId, since: Option<Timestamp>) -> Result<Option<User>, StoreError> {
+        let update =
+            query("UPDATE users SET disabled_at = ?2, epoch = epoch + (?2 IS NOT NULL) WHERE id = ?1 RETURNING *")
+                .bind(bytes(id.0))
+                .bind(since.map(millis));
+        Ok(self.change_returning(Synced, update).await?.pop())
+    }
+
+    async fn change_password(
+        &self,
+        id: UserId,
+        from: &PasswordHash,
+        to: &PasswordHash,
+    ) -> Result<Option<Epoch>, StoreError> {
+        let update =
+            query("UPDATE users SET password = ?3, epoch = epoch + 1 WHERE id = ?1 AND password = ?2 RETURNING epoch")
+                .bind(bytes(id.0))
+                .bind(from.as_str())
+                .bind(to.as_str());
+        Ok(self.change_returning(Synced, update).await?.pop())
+    }
+
+    async fn rehash_password(&self, id: UserId, from: &PasswordHash, to: &PasswordHash) -> Result<bool, StoreError> {
+        let update = query("UPDATE users SET password = ?3 WHERE id = ?1 AND password = ?2")
+            .bind(bytes(id.0))
+            .bind(from.as_str())
+            .bind(to.as_str());
+        Ok(self.change(Synced, update).await? > 0)
+    }
+
+    async fn begin_epoch(&self, id: UserId) -> Result<Option<Epoch>, StoreError> {
+        let update = query("UPDATE users SET epoch = epoch + 1 WHERE id = ?1 RETURNING epoch").bind(bytes(id.0));
+        Ok(self.change_returning(Synced, update).await?.pop())
+    }
+
+    async fn remove(&self, id: UserId) -> Result<bool, StoreError> {
+        let delete = query("DELETE FROM users WHERE id = ?1").bind(bytes(id.0));
+        Ok(self.change(Synced, delete).await? > 0)
+    }
+
+    async fn keys(&self) -> Result<Vec<StoredKey>, StoreError> {
+        self.read(query("SELECT * FROM signing_keys ORDER BY position")).await
+    }
+
+    async fn add_key(
+        &self,
+        key: &StoredKey,
+        after: Option<&str>,
+        predecessor_retires_at: Option<Timestamp>,
+    ) -> Result<bool, StoreError> {
+        let newest = query("SELECT kid FROM signing_keys WHERE revoked_at IS NULL ORDER BY position DESC LIMIT 1");
+        let retire = query("UPDATE signing_keys SET retires_at = coalesce(?2, retires_at) WHERE kid = ?1")
+            .bind(after)
+            .bind(predecessor_retires_at.map(millis));
+
+        let mut change = self.begin(Synced).await?;
+        let newest: Option<String> = change.fetch(newest).await?.pop();
+        if newest.as_deref() != after || change.execute(insert_key(key)).await? == 0 {
+            change.roll_back().await?;
+            return Ok(false);
+        }
+        change.execute(retire).await?;
+        change.commit().await?;
+        Ok(true)
+    }
+
+    async fn revoke_key(&self, kid: &str, at: Timestamp) -> Result<bool, StoreError> {
+        let update = query("UPDATE signing_keys SET revoked_at = ?2 WHERE kid = ?1 AND revoked_at IS NULL")
+            .bind(kid)
+            .bind(millis(at));
+        Ok(self.change(Synced, update).await? > 0)
+    }
+
+    async fn purge_keys(&self, moment: Timestamp) -> Result<u64, StoreError> {
+        let delete = query("DELETE FROM signing_keys WHERE retires_at < ?1 OR revoked_at < ?1").bind(millis(moment));
+        self.change(Synced, delete).await
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        self.touch().await
+    }
+}
+
+fn insert_key(key: &StoredKey) -> super::Query<'_> {
+    query(
+        "INSERT INTO signing_keys (kid, algorithm, sealed, created_at, active_from, retires_at, revoked_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (kid) DO NOTHING",
+    )
+    .bind(&key.kid)
+    .bind(key.algorithm.name())
+    .bind(&key.sealed)
+    .bind(millis(key.created_at))
+    .bind(millis(key.active_from))
+    .bind(key.retires_at.map(millis))
+    .bind(key.revoked_at.map(millis))
+}

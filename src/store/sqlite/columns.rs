@@ -1,0 +1,235 @@
+//! From columns to values and back. A row that cannot be read is named by its kind and column, never by its content, and never panics.
+
+use std::net::IpAddr;
+
+use sqlx::sqlite::SqliteRow;
+use sqlx::{Decode, Row, Sqlite, Type};
+use uuid::Uuid;
+
+use crate::config::Algorithm;
+use crate::model::clock::Timestamp;
+use crate::model::credential::{Account, PasswordHash};
+use crate::model::session::{Amr, Generation, Session, SessionId, TokenId};
+use crate::model::user::{Email, Epoch, Role, User, UserId};
+use crate::store::accounts::StoredKey;
+use crate::store::ephemeral::{Count, Revocation, Revoked};
+
+/// What cannot be read, without its secret parts.
+pub(super) struct Unreadable(pub(super) String);
+
+/// A value that a row holds.
+pub(super) trait FromColumns: Sized + Send {
+    /// Reads it.
+    fn from_columns(row: &SqliteRow) -> Result<Self, Unreadable>;
+}
+
+/// A moment as a column holds it. What lies beyond the column's reach (the year 292 million) becomes its last moment.
+pub(super) fn millis(moment: Timestamp) -> i64 {
+    i64::try_from(moment.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// An id as a column holds it: its 16 bytes, which sort like the id.
+pub(super) fn bytes(id: Uuid) -> Vec<u8> {
+    id.as_bytes().to_vec()
+}
+
+/// Words as a column holds them: a JSON array.
+pub(super) fn words<'a>(words: impl Iterator<Item = &'a str>) -> String {
+    serde_json::Value::from_iter(words).to_string()
+}
+
+/// `kind` of a token's revocation.
+pub(super) const TOKEN: i64 = 1;
+/// `kind` of a session's revocation.
+pub(super) const SESSION: i64 = 2;
+/// `kind` of a user's revocation.
+pub(super) const USER: i64 = 3;
+
+struct Columns<'r> {
+    row: &'r SqliteRow,
+    kind: &'static str,
+}
+
+impl<'r> Columns<'r> {
+    fn of(kind: &'static str, row: &'r SqliteRow) -> Self {
+        Self { row, kind }
+    }
+
+    fn unreadable(&self, column: &str) -> Unreadable {
+        Unreadable(format!("a {} whose `{column}` cannot be read", self.kind))
+    }
+
+    fn get<T: Decode<'r, Sqlite> + Type<Sqlite>>(&self, column: &str) -> Result<T, Unreadable> {
+        self.row.try_get(column).map_err(|_| self.unreadable(column))
+    }
+
+    /// A column's value, made into what it means.
+    fn made<T, U>(&self, column: &str, make: impl FnOnce(T) -> Option<U>) -> Result<U, Unreadable>
+    where
+        T: Decode<'r, Sqlite> + Type<Sqlite>,
+    {
+        make(self.get(column)?).ok_or_else(|| self.unreadable(column))
+    }
+
+    /// The same of a column that may be NULL.
+    fn made_if_any<T, U>(&self, column: &str, make: impl FnOnce(T) -> Option<U>) -> Result<Option<U>, Unreadable>
+    where
+        T: Decode<'r, Sqlite> + Type<Sqlite>,
+    {
+        let Some(value) = self.get::<Option<T>>(column)? else {
+            return Ok(None);
+        };
+        make(value).map(Some).ok_or_else(|| self.unreadable(column))
+    }
+
+    fn id(&self, column: &str) -> Result<Uuid, Unreadable> {
+        self.made(column, |value: &[u8]| Uuid::from_slice(value).ok())
+    }
+
+    fn moment(&self, column: &str) -> Result<Timestamp, Unreadable> {
+        self.made(column, moment)
+    }
+
+    fn moment_if_any(&self, column: &str) -> Result<Option<Timestamp>, Unreadable> {
+        self.made_if_any(column, moment)
+    }
+
+    fn number(&self, column: &str) -> Result<u32, Unreadable> {
+        self.made(column, number)
+    }
+
+    fn words(&self, column: &str) -> Result<Vec<String>, Unreadable> {
+        self.made(column, |text: &str| serde_json::from_str(text).ok())
+    }
+}
+
+fn moment(value: i64) -> Option<Timestamp> {
+    u64::try_from(value).ok().map(Timestamp::from_millis)
+}
+
+fn number(value: i64) -> Option<u32> {
+    u32::try_from(value).ok()
+}
+
+impl FromColumns for User {
+    fn from_columns(row: &SqliteRow) -> Result<Self, Unreadable> {
+        let columns = Columns::of("user", row);
+        let roles = columns.words("roles")?;
+        let roles: Result<Vec<Role>, _> = roles.iter().map(|role| role.parse()).collect();
+        Ok(Self {
+            id: UserId(columns.id("id")?),
+            // An address in another form than ours would be found by nobody.
+            email: columns.made("email", |text: &str| {
+                text.parse().ok().filter(|email: &Email| email.as_str() == text)
+            })?,
+            roles: roles.map_err(|_| columns.unreadable("roles"))?,
+            created_at: columns.moment("created_at")?,
+            disabled_at: columns.moment_if_any("disabled_at")?,
+            epoch: Epoch(columns.number("epoch")?),
+        })
+    }
+}
+
+impl FromColumns for Account {
+    fn from_columns(row: &SqliteRow) -> Result<Self, Unreadable> {
+        let password = Columns::of("user", row).get("password")?;
+        Ok(Self {
+            user: User::from_columns(row)?,
+            password: PasswordHash::new(password),
+        })
+    }
+}
+
+impl FromColumns for Epoch {
+    fn from_columns(row: &SqliteRow) -> Result<Self, Unreadable> {
+        Columns::of("user", row).number("epoch").map(Self)
+    }
+}
+
+impl FromColumns for StoredKey {
+    fn from_columns(row: &SqliteRow) -> Result<Self, Unreadable> {
+        let columns = Columns::of("signing key", row);
+        Ok(Self {
+            kid: columns.get("kid")?,
+            algorithm: columns.made("algorithm", algorithm)?,
+            sealed: columns.get("sealed")?,
+            created_at: columns.moment("created_at")?,
+            active_from: columns.moment("active_from")?,
+            retires_at: columns.moment_if_any("retires_at")?,
+            revoked_at: columns.moment_if_any("revoked_at")?,
+        })
+    }
+}
+
+fn algorithm(name: &str) -> Option<Algorithm> {
+    [Algorithm::Rs256, Algorithm::Es256, Algorithm::EdDsa]
+        .into_iter()
+        .find(|algorithm| algorithm.name() == name)
+}
+
+impl FromColumns for Session {
+    fn from_columns(row: &SqliteRow) -> Result<Self, Unreadable> {
+        let columns = Columns::of("session", row);
+        Ok(Self {
+            id: SessionId(columns.id("id")?),
+            user: UserId(columns.id("user_id")?),
+            epoch: Epoch(columns.number("epoch")?),
+            created_at: columns.moment("created_at")?,
+            last_used_at: columns.moment("last_used_at")?,
+            expires_at: columns.moment("expires_at")?,
+            idle_expires_at: columns.moment("idle_expires_at")?,
+            auth_time: columns.moment("auth_time")?,
+            amr: columns.words("amr")?.into_iter().map(Amr).collect(),
+            ip: columns.made_if_any("ip", |text: &str| text.parse::<IpAddr>().ok())?,
+            user_agent: columns.get("user_agent")?,
+            nonce_hash: columns.made("nonce_hash", |hash: &[u8]| hash.try_into().ok())?,
+            current: Generation(columns.number("current_generation")?),
+            previous: columns.made_if_any("previous_generation", number)?.map(Generation),
+            rotated_at: columns.moment("rotated_at")?,
+        })
+    }
+}
+
+impl FromColumns for SessionId {
+    fn from_columns(row: &SqliteRow) -> Result<Self, Unreadable> {
+        Columns::of("session", row).id("id").map(Self)
+    }
+}
+
+impl FromColumns for Revocation {
+    fn from_columns(row: &SqliteRow) -> Result<Self, Unreadable> {
+        let columns = Columns::of("revocation", row);
+        let subject = columns.id("subject")?;
+        let what = match columns.get::<i64>("kind")? {
+            TOKEN => Revoked::Token(TokenId(subject)),
+            SESSION => Revoked::Session(SessionId(subject)),
+            USER => Revoked::User(UserId(subject), columns.moment("opened_until")?),
+            _ => return Err(columns.unreadable("kind")),
+        };
+        let until = columns.moment("until")?;
+        Ok(Self { what, until })
+    }
+}
+
+impl FromColumns for Count {
+    fn from_columns(row: &SqliteRow) -> Result<Self, Unreadable> {
+        let columns = Columns::of("counter", row);
+        Ok(Self {
+            count: columns.number("count")?,
+            resets_at: columns.moment("resets_at")?,
+        })
+    }
+}
+
+/// A row of one column, whatever it is called.
+macro_rules! only_column {
+    ($($value:ty),*) => {$(
+        impl FromColumns for $value {
+            fn from_columns(row: &SqliteRow) -> Result<Self, Unreadable> {
+                row.try_get(0).map_err(|_| Unreadable("a row of an unknown kind".to_owned()))
+            }
+        }
+    )*};
+}
+
+only_column!(i64, String, Vec<u8>);

@@ -1,0 +1,249 @@
+//! Facts that pass, in SQLite: revocations as a numbered stream, counters, remembered names.
+//!
+//! Writers come one after the other, so numbers are given in the order of commits and a follower misses nothing. Followers in this process are told at
+//! once; what other processes write is noticed by asking SQLite every 50 ms whether the file has changed, which costs a few microseconds.
+
+use std::pin::pin;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use sqlx::{SqliteConnection, query};
+use tokio::sync::futures::Notified;
+use tokio::time::{Instant, sleep};
+
+use super::columns::{SESSION, TOKEN, USER, bytes, millis};
+use super::file::Durability::{self, Lax, Synced};
+use super::{Query, Sqlite, fetch};
+use crate::model::clock::Timestamp;
+use crate::model::session::{SessionId, TokenId};
+use crate::model::user::UserId;
+use crate::store::StoreError;
+use crate::store::ephemeral::{Count, Cursor, EphemeralStore, News, Revocation, Revoked};
+
+/// How often a follower asks whether another process has changed the file.
+const POLL: Duration = Duration::from_millis(50);
+
+#[async_trait]
+impl EphemeralStore for Sqlite {
+    async fn revoke(&self, revocations: &[Revocation]) -> Result<(), StoreError> {
+        if revocations.is_empty() {
+            return Ok(());
+        }
+        let mut change = self.begin(Synced).await?;
+        for revocation in revocations {
+            change.execute(insert(revocation)).await?;
+        }
+        change.commit().await?;
+        self.file.news.notify_waiters();
+        Ok(())
+    }
+
+    async fn is_revoked(&self, token: TokenId, session: SessionId, user: UserId) -> Result<bool, StoreError> {
+        let question = query(
+            "SELECT EXISTS (SELECT 1 FROM revocations WHERE subject = ?1 AND kind = 1)
+                 OR EXISTS (SELECT 1 FROM revocations WHERE subject = ?2 AND kind = 2)
+                 OR EXISTS (SELECT 1 FROM revocations WHERE subject = ?3 AND kind = 3 AND opened_until >= ?4)",
+        )
+        .bind(bytes(token.0))
+        .bind(bytes(session.0))
+        .bind(bytes(user.0))
+        .bind(millis(session.opened_at()));
+        Ok(self.read_one::<i64>(question).await? == Some(1))
+    }
+
+    async fn follow(&self, after: &Cursor, wait: Duration) -> Result<News, StoreError> {
+        let deadline = Instant::now() + wait;
+        let mut watcher = self.file.watcher().await.map_err(|error| self.failed(error))?;
+        loop {
+            // Both before the look at the stream, so that whatever is written after that look ends the wait.
+            let mut told = pin!(self.file.news.notified());
+            told.as_mut().enable();
+            let seen = self.data_version(&mut watcher).await?;
+            let news = self.news(&mut watcher, after).await?;
+            let something = news.gap || news.cursor != *after;
+            if something || !self.changed(&mut watcher, seen, told, deadline).await? {
+                self.file.keep_watcher(watcher);
+                return Ok(news);
+            }
+        }
+    }
+
+    async fn count(&self, key: &str, window: Duration, now: Timestamp) -> Result<Count, StoreError> {
+        // The counter stops at what a u32 holds.
+        let upsert = query(
+            "INSERT INTO counters (name, count, resets_at) VALUES (?1, 1, ?3)
+             ON CONFLICT (name) DO UPDATE SET
+                 count = CASE WHEN resets_at <= ?2 THEN 1 ELSE min(count + 1, 4294967295) END,
+                 resets_at = CASE WHEN resets_at <= ?2 THEN ?3 ELSE resets_at END
+             RETURNING count, resets_at",
+        )
+        .bind(key)
+        .bind(millis(now))
+        .bind(millis(now.plus(window)));
+        let mut counts = self.change_returning(Lax, upsert).await?;
+        counts.pop().ok_or_else(|| StoreError::Damaged {
+            store: self.store,
+            what: "a counter that does not count".to_owned(),
+        })
+    }
+
+    async fn remember(&self, key: &str, until: Timestamp) -> Result<(), StoreError> {
+        let upsert = query(
+            "INSERT INTO remembered (name, until) VALUES (?1, ?2)
+             ON CONFLICT (name) DO UPDATE SET until = max(until, excluded.until)",
+        )
+        .bind(key)
+        .bind(millis(until));
+        self.change(Lax, upsert).await.map(|_| ())
+    }
+
+    async fn remembers(&self, key: &str, now: Timestamp) -> Result<bool, StoreError> {
+        let question = query("SELECT EXISTS (SELECT 1 FROM remembered WHERE name = ?1 AND until > ?2)")
+            .bind(key)
+            .bind(millis(now));
+        Ok(self.read_one::<i64>(question).await? == Some(1))
+    }
+
+    async fn purge(&self, now: Timestamp) -> Result<u64, StoreError> {
+        let revocations = "DELETE FROM revocations WHERE sequence IN
+                               (SELECT sequence FROM revocations WHERE until <= ?1 LIMIT 500)";
+        let counters = "DELETE FROM counters WHERE name IN (SELECT name FROM counters WHERE resets_at <= ?1 LIMIT 500)";
+        let remembered =
+            "DELETE FROM remembered WHERE name IN (SELECT name FROM remembered WHERE until <= ?1 LIMIT 500)";
+        let mut purged = 0;
+        for some in [revocations, counters, remembered] {
+            purged += self.purge_in_turns(Lax, some, now).await?;
+        }
+        Ok(purged)
+    }
+}
+
+impl Sqlite {
+    /// Repeats a statement that deletes some of what is over by `now` (?1) until nothing is left or a sixth of a call's time is gone, giving other
+    /// writers their turn in between.
+    pub(super) async fn purge_in_turns(
+        &self,
+        durability: Durability,
+        some: &'static str,
+        now: Timestamp,
+    ) -> Result<u64, StoreError> {
+        let deadline = Instant::now() + self.file.limit / 6;
+        let mut purged = 0;
+        loop {
+            let deleted = self.change(durability, query(some).bind(millis(now))).await?;
+            purged += deleted;
+            if deleted == 0 || Instant::now() >= deadline {
+                return Ok(purged);
+            }
+        }
+    }
+
+    /// What the stream holds behind a cursor, as it is now.
+    async fn news(&self, watcher: &mut SqliteConnection, after: &Cursor) -> Result<News, StoreError> {
+        let end = self.end(watcher).await?;
+        let nothing = |cursor, gap| News {
+            revocations: Vec::new(),
+            cursor,
+            gap,
+        };
+        let Some(place) = Place::of(after, &end) else {
+            return Ok(nothing(Cursor::default(), true));
+        };
+        let cursor = end.cursor();
+        if place == end.sequence {
+            return Ok(nothing(cursor, false));
+        }
+        let question = query("SELECT * FROM revocations WHERE sequence > ?1 AND sequence <= ?2 ORDER BY sequence")
+            .bind(place)
+            .bind(end.sequence);
+        let revocations = fetch(watcher, question).await.map_err(|error| error.of(self.store))?;
+        Ok(News {
+            revocations,
+            cursor,
+            gap: false,
+        })
+    }
+
+    async fn end(&self, watcher: &mut SqliteConnection) -> Result<Place, StoreError> {
+        let stream = self.ask(watcher, query("SELECT hex(id) FROM stream")).await?;
+        let last = query("SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'revocations'");
+        let sequence = self.ask(watcher, last).await?;
+        Ok(Place { stream, sequence })
+    }
+
+    /// Waits until the file may hold news; `false` when the deadline came first.
+    async fn changed(
+        &self,
+        watcher: &mut SqliteConnection,
+        seen: i64,
+        mut told: std::pin::Pin<&mut Notified<'_>>,
+        deadline: Instant,
+    ) -> Result<bool, StoreError> {
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Ok(false);
+            }
+            tokio::select! {
+                () = told.as_mut() => return Ok(true),
+                () = sleep(left.min(POLL)) => {}
+            }
+            if self.data_version(watcher).await? != seen {
+                return Ok(true);
+            }
+        }
+    }
+
+    /// A number that differs from this connection's last one when any other connection has written since.
+    async fn data_version(&self, watcher: &mut SqliteConnection) -> Result<i64, StoreError> {
+        self.ask(watcher, query("PRAGMA data_version")).await
+    }
+
+    /// The one value of a question that always has one.
+    async fn ask<T: super::FromColumns>(
+        &self,
+        watcher: &mut SqliteConnection,
+        question: Query<'_>,
+    ) -> Result<T, StoreError> {
+        let mut values = fetch(watcher, question).await.map_err(|error| error.of(self.store))?;
+        values.pop().ok_or_else(|| StoreError::Damaged {
+            store: self.store,
+            what: "the stream of revocations".to_owned(),
+        })
+    }
+}
+
+/// A place in a stream: written as `STREAM:SEQUENCE`.
+struct Place {
+    stream: String,
+    sequence: i64,
+}
+
+impl Place {
+    fn cursor(&self) -> Cursor {
+        Cursor(format!("{}:{}", self.stream, self.sequence))
+    }
+
+    /// The sequence number that a cursor stands at; `None` when it is of another stream, or lies ahead of this one's end.
+    fn of(cursor: &Cursor, end: &Self) -> Option<i64> {
+        if *cursor == Cursor::default() {
+            return Some(0);
+        }
+        let (stream, sequence) = cursor.0.split_once(':')?;
+        let sequence = sequence.parse().ok()?;
+        (stream == end.stream && (0..=end.sequence).contains(&sequence)).then_some(sequence)
+    }
+}
+
+fn insert(revocation: &Revocation) -> Query<'static> {
+    let (kind, subject, opened_until) = match revocation.what {
+        Revoked::Token(id) => (TOKEN, id.0, None),
+        Revoked::Session(id) => (SESSION, id.0, None),
+        Revoked::User(id, moment) => (USER, id.0, Some(millis(moment))),
+    };
+    query("INSERT INTO revocations (kind, subject, opened_until, until) VALUES (?1, ?2, ?3, ?4)")
+        .bind(kind)
+        .bind(bytes(subject))
+        .bind(opened_until)
+        .bind(millis(revocation.until))
+}

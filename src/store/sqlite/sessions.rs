@@ -1,0 +1,134 @@
+//! Sign-ins in SQLite.
+//!
+//! Rotation reads the record, judges it, and writes under the condition that the current generation is still the one that was judged; if it is not,
+//! somebody else was faster and it is judged again. Whatever a judgement rests on changes only together with that generation, so the condition is enough.
+//! A repeat, by far the most frequent answer under a race, writes nothing and takes no lock; a rotation is one statement.
+
+use async_trait::async_trait;
+use sqlx::query;
+
+use super::columns::{bytes, millis, words};
+use super::file::Durability::{Lax, Synced};
+use super::{Query, Sqlite};
+use crate::model::clock::Timestamp;
+use crate::model::session::{Generation, Session, SessionId};
+use crate::model::user::{Epoch, UserId};
+use crate::store::StoreError;
+use crate::store::sessions::{Rotate, Rotation, SessionStore};
+
+#[async_trait]
+impl SessionStore for Sqlite {
+    async fn open(&self, session: &Session) -> Result<(), StoreError> {
+        self.change(Synced, insert(session)).await.map(|_| ())
+    }
+
+    async fn find(&self, id: SessionId) -> Result<Option<Session>, StoreError> {
+        self.read_one(query("SELECT * FROM sessions WHERE id = ?1").bind(bytes(id.0)))
+            .await
+    }
+
+    async fn rotate(&self, request: &Rotate) -> Result<Rotation, StoreError> {
+        loop {
+            let Some(session) = SessionStore::find(self, request.id).await? else {
+                return Ok(Rotation::Unknown);
+            };
+            let judged = session.current;
+            let verdict = request.judge(session);
+            let kept = match &verdict {
+                Rotation::Rotated(session) | Rotation::Replaced(session) => {
+                    self.change(Synced, update_if(session, judged)).await? > 0
+                }
+                Rotation::Reused(_) | Rotation::Expired => {
+                    self.change(Synced, delete_if(request.id, judged)).await? > 0
+                }
+                Rotation::Repeated(_) | Rotation::Unknown => true,
+            };
+            if kept {
+                return Ok(verdict);
+            }
+        }
+    }
+
+    async fn of_user(&self, user: UserId, now: Timestamp) -> Result<Vec<Session>, StoreError> {
+        let live = query(
+            "SELECT * FROM sessions WHERE user_id = ?1 AND idle_expires_at > ?2 AND expires_at > ?2
+             ORDER BY created_at DESC, id DESC",
+        )
+        .bind(bytes(user.0))
+        .bind(millis(now));
+        self.read(live).await
+    }
+
+    async fn end(&self, id: SessionId) -> Result<Option<Session>, StoreError> {
+        let delete = query("DELETE FROM sessions WHERE id = ?1 RETURNING *").bind(bytes(id.0));
+        Ok(self.change_returning(Synced, delete).await?.pop())
+    }
+
+    async fn end_all(&self, user: UserId, except: Option<SessionId>) -> Result<Vec<SessionId>, StoreError> {
+        let delete = query("DELETE FROM sessions WHERE user_id = ?1 AND id IS NOT ?2 RETURNING id")
+            .bind(bytes(user.0))
+            .bind(except.map(|id| bytes(id.0)));
+        self.change_returning(Synced, delete).await
+    }
+
+    async fn move_to_epoch(&self, id: SessionId, epoch: Epoch) -> Result<bool, StoreError> {
+        let update = query("UPDATE sessions SET epoch = ?2 WHERE id = ?1")
+            .bind(bytes(id.0))
+            .bind(i64::from(epoch.0));
+        Ok(self.change(Synced, update).await? > 0)
+    }
+
+    async fn purge(&self, now: Timestamp) -> Result<u64, StoreError> {
+        // `idle_expires_at` never lies after `expires_at`, so its index finds them all.
+        let some = "DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE idle_expires_at <= ?1 LIMIT 500)";
+        self.purge_in_turns(Lax, some, now).await
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        self.touch().await
+    }
+}
+
+fn insert(session: &Session) -> Query<'_> {
+    query(
+        "INSERT INTO sessions (id, user_id, epoch, created_at, last_used_at, expires_at, idle_expires_at, auth_time,
+             amr, ip, user_agent, nonce_hash, current_generation, previous_generation, rotated_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
+    )
+    .bind(bytes(session.id.0))
+    .bind(bytes(session.user.0))
+    .bind(i64::from(session.epoch.0))
+    .bind(millis(session.created_at))
+    .bind(millis(session.last_used_at))
+    .bind(millis(session.expires_at))
+    .bind(millis(session.idle_expires_at))
+    .bind(millis(session.auth_time))
+    .bind(words(session.amr.iter().map(|amr| amr.0.as_str())))
+    .bind(session.ip.map(|ip| ip.to_string()))
+    .bind(&session.user_agent)
+    .bind(session.nonce_hash.as_slice())
+    .bind(i64::from(session.current.0))
+    .bind(session.previous.map(|generation| i64::from(generation.0)))
+    .bind(millis(session.rotated_at))
+}
+
+fn update_if(session: &Session, judged: Generation) -> Query<'_> {
+    query(
+        "UPDATE sessions SET current_generation = ?3, previous_generation = ?4, rotated_at = ?5, last_used_at = ?6,
+             idle_expires_at = ?7
+         WHERE id = ?1 AND current_generation = ?2",
+    )
+    .bind(bytes(session.id.0))
+    .bind(i64::from(judged.0))
+    .bind(i64::from(session.current.0))
+    .bind(session.previous.map(|generation| i64::from(generation.0)))
+    .bind(millis(session.rotated_at))
+    .bind(millis(session.last_used_at))
+    .bind(millis(session.idle_expires_at))
+}
+
+fn delete_if(id: SessionId, judged: Generation) -> Query<'static> {
+    query("DELETE FROM sessions WHERE id = ?1 AND current_generation = ?2")
+        .bind(bytes(id.0))
+        .bind(i64::from(judged.0))
+}

@@ -1,0 +1,224 @@
+//! A layer around any backend: every call has a time limit and is counted. So no backend repeats it and none can forget it.
+//!
+//! A call that runs into its limit is dropped; a backend must bear that at any await point (4-security.md §7: nothing waits for a dead store).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use super::StoreError;
+use super::accounts::{AccountStore, Added, StoredKey};
+use super::ephemeral::{Count, Cursor, EphemeralStore, News, Revocation};
+use super::sessions::{Rotate, Rotation, SessionStore};
+use crate::model::clock::Timestamp;
+use crate::model::credential::{Account, PasswordHash};
+use crate::model::session::{Session, SessionId, TokenId};
+use crate::model::user::{Email, Epoch, Role, User, UserId};
+use crate::telemetry::Metrics;
+
+/// How many time limits a follower's first look may take: it may fetch a million revocations, and nobody's request waits for it.
+const WHOLE_STREAM: u32 = 30;
+
+/// The time limit of one store's calls, and where they are counted.
+#[derive(Debug)]
+pub(super) struct Watch {
+    store: &'static str,
+    limit: Duration,
+    metrics: Arc<Metrics>,
+}
+
+impl Watch {
+    pub(super) fn new(store: &'static str, limit: Duration, metrics: Arc<Metrics>) -> Self {
+        Self { store, limit, metrics }
+    }
+
+    /// Counts an outcome and hands it on.
+    pub(super) fn report<T>(&self, outcome: Result<T, StoreError>) -> Result<T, StoreError> {
+        let (up, failure) = match &outcome {
+            Ok(_) => (true, None),
+            Err(StoreError::Damaged { .. }) => (true, Some("damaged")),
+            Err(StoreError::Unavailable { .. }) => (false, Some("unavailable")),
+            Err(StoreError::Unanswered { .. }) => (false, Some("unanswered")),
+        };
+        self.metrics.store_up(self.store, up);
+        if let Some(kind) = failure {
+            self.metrics.store_error(self.store, kind);
+        }
+        outcome
+    }
+
+    async fn call<T>(&self, call: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+        self.call_within(self.limit, call).await
+    }
+
+    async fn call_within<T>(
+        &self,
+        limit: Duration,
+        call: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        let outcome = tokio::time::timeout(limit, call).await;
+        self.report(outcome.unwrap_or(Err(StoreError::Unanswered { store: self.store })))
+    }
+}
+
+/// A backend under watch.
+#[derive(Debug)]
+pub(super) struct Watched<S> {
+    backend: S,
+    watch: Watch,
+}
+
+impl<S> Watched<S> {
+    pub(super) fn new(backend: S, watch: Watch) -> Self {
+        Self { backend, watch }
+    }
+}
+
+#[async_trait]
+impl<S: AccountStore> AccountStore for Watched<S> {
+    async fn add(&self, account: &Account) -> Result<Added, StoreError> {
+        self.watch.call(self.backend.add(account)).await
+    }
+
+    async fn find_by_email(&self, email: &Email) -> Result<Option<Account>, StoreError> {
+        self.watch.call(self.backend.find_by_email(email)).await
+    }
+
+    async fn find(&self, id: UserId) -> Result<Option<Account>, StoreError> {
+        self.watch.call(self.backend.find(id)).await
+    }
+
+    async fn list(&self, after: Option<UserId>, limit: u32) -> Result<Vec<User>, StoreError> {
+        self.watch.call(self.backend.list(after, limit)).await
+    }
+
+    async fn set_roles(&self, id: UserId, roles: &[Role]) -> Result<Option<User>, StoreError> {
+        self.watch.call(self.backend.set_roles(id, roles)).await
+    }
+
+    async fn set_disabled(&self, id: UserId, since: Option<Timestamp>) -> Result<Option<User>, StoreError> {
+        self.watch.call(self.backend.set_disabled(id, since)).await
+    }
+
+    async fn change_password(
+        &self,
+        id: UserId,
+        from: &PasswordHash,
+        to: &PasswordHash,
+    ) -> Result<Option<Epoch>, StoreError> {
+        self.watch.call(self.backend.change_password(id, from, to)).await
+    }
+
+    async fn rehash_password(&self, id: UserId, from: &PasswordHash, to: &PasswordHash) -> Result<bool, StoreError> {
+        self.watch.call(self.backend.rehash_password(id, from, to)).await
+    }
+
+    async fn begin_epoch(&self, id: UserId) -> Result<Option<Epoch>, StoreError> {
+        self.watch.call(self.backend.begin_epoch(id)).await
+    }
+
+    async fn remove(&self, id: UserId) -> Result<bool, StoreError> {
+        self.watch.call(self.backend.remove(id)).await
+    }
+
+    async fn keys(&self) -> Result<Vec<StoredKey>, StoreError> {
+        self.watch.call(self.backend.keys()).await
+    }
+
+    async fn add_key(
+        &self,
+        key: &StoredKey,
+        after: Option<&str>,
+        predecessor_retires_at: Option<Timestamp>,
+    ) -> Result<bool, StoreError> {
+        self.watch
+            .call(self.backend.add_key(key, after, predecessor_retires_at))
+            .await
+    }
+
+    async fn revoke_key(&self, kid: &str, at: Timestamp) -> Result<bool, StoreError> {
+        self.watch.call(self.backend.revoke_key(kid, at)).await
+    }
+
+    async fn purge_keys(&self, moment: Timestamp) -> Result<u64, StoreError> {
+        self.watch.call(self.backend.purge_keys(moment)).await
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        self.watch.call(self.backend.ping()).await
+    }
+}
+
+#[async_trait]
+impl<S: SessionStore> SessionStore for Watched<S> {
+    async fn open(&self, session: &Session) -> Result<(), StoreError> {
+        self.watch.call(self.backend.open(session)).await
+    }
+
+    async fn find(&self, id: SessionId) -> Result<Option<Session>, StoreError> {
+        self.watch.call(self.backend.find(id)).await
+    }
+
+    async fn rotate(&self, request: &Rotate) -> Result<Rotation, StoreError> {
+        self.watch.call(self.backend.rotate(request)).await
+    }
+
+    async fn of_user(&self, user: UserId, now: Timestamp) -> Result<Vec<Session>, StoreError> {
+        self.watch.call(self.backend.of_user(user, now)).await
+    }
+
+    async fn end(&self, id: SessionId) -> Result<Option<Session>, StoreError> {
+        self.watch.call(self.backend.end(id)).await
+    }
+
+    async fn end_all(&self, user: UserId, except: Option<SessionId>) -> Result<Vec<SessionId>, StoreError> {
+        self.watch.call(self.backend.end_all(user, except)).await
+    }
+
+    async fn move_to_epoch(&self, id: SessionId, epoch: Epoch) -> Result<bool, StoreError> {
+        self.watch.call(self.backend.move_to_epoch(id, epoch)).await
+    }
+
+    async fn purge(&self, now: Timestamp) -> Result<u64, StoreError> {
+        self.watch.call(SessionStore::purge(&self.backend, now)).await
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        self.watch.call(self.backend.ping()).await
+    }
+}
+
+#[async_trait]
+impl<S: EphemeralStore> EphemeralStore for Watched<S> {
+    async fn revoke(&self, revocations: &[Revocation]) -> Result<(), StoreError> {
+        self.watch.call(self.backend.revoke(revocations)).await
+    }
+
+    async fn is_revoked(&self, token: TokenId, session: SessionId, user: UserId) -> Result<bool, StoreError> {
+        self.watch.call(self.backend.is_revoked(token, session, user)).await
+    }
+
+    async fn follow(&self, after: &Cursor, wait: Duration) -> Result<News, StoreError> {
+        let first_look = *after == Cursor::default();
+        let limits = if first_look { WHOLE_STREAM } else { 1 };
+        let limit = wait.saturating_add(self.watch.limit.saturating_mul(limits));
+        self.watch.call_within(limit, self.backend.follow(after, wait)).await
+    }
+
+    async fn count(&self, key: &str, window: Duration, now: Timestamp) -> Result<Count, StoreError> {
+        self.watch.call(self.backend.count(key, window, now)).await
+    }
+
+    async fn remember(&self, key: &str, until: Timestamp) -> Result<(), StoreError> {
+        self.watch.call(self.backend.remember(key, until)).await
+    }
+
+    async fn remembers(&self, key: &str, now: Timestamp) -> Result<bool, StoreError> {
+        self.watch.call(self.backend.remembers(key, now)).await
+    }
+
+    async fn purge(&self, now: Timestamp) -> Result<u64, StoreError> {
+        self.watch.call(EphemeralStore::purge(&self.backend, now)).await
+    }
+}
