@@ -6,6 +6,7 @@
 
 pub mod check;
 pub mod file;
+pub mod portal;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -17,6 +18,7 @@ use ipnet::IpNet;
 
 use crate::model::user::Role;
 pub use check::{Mistake, Mistakes};
+pub use portal::{Color, Logo, Portal};
 
 /// Reads and checks a file, environment overrides (`GATEWARD__SECTION__KEY`) included.
 ///
