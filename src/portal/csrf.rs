@@ -41,7 +41,10 @@ impl Browser {
             }
         }
         let value = found?;
-        let ours = value.len() == 22 && value.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+        let ours = value.len() == 22
+            && value
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
         ours.then(|| Self(value.to_owned()))
     }
 
@@ -109,7 +112,11 @@ mod tests {
         assert!(!tokens().is_genuine(&other, "login", &token));
         assert!(!tokens().is_genuine(&mine, "account", &token));
         assert!(!tokens().is_genuine(&mine, "login", ""));
-        assert!(!FormTokens::new(&Secret::new([8; 32])).unwrap().is_genuine(&mine, "login", &token));
+        assert!(
+            !FormTokens::new(&Secret::new([8; 32]))
+                .unwrap()
+                .is_genuine(&mine, "login", &token)
+        );
     }
 
     #[test]

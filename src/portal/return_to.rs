@@ -135,7 +135,10 @@ mod tests {
 
     #[test]
     fn a_path_with_its_query_is_kept() {
-        assert_eq!(parse("/reports/7?week=3&x=%2F").as_deref(), Some("/reports/7?week=3&x=%2F"));
+        assert_eq!(
+            parse("/reports/7?week=3&x=%2F").as_deref(),
+            Some("/reports/7?week=3&x=%2F")
+        );
         assert_eq!(parse("/").as_deref(), Some("/"));
         assert_eq!(parse("/auth/account").as_deref(), Some("/auth/account"));
         assert_eq!(parse("/authors").as_deref(), Some("/authors"));
@@ -150,8 +153,14 @@ mod tests {
     #[test]
     fn listed_hosts_are_kept_and_no_others() {
         assert_eq!(parse("https://app.example/a").as_deref(), Some("https://app.example/a"));
-        assert_eq!(parse("https://app.example:8443/a").as_deref(), Some("https://app.example:8443/a"));
-        assert_eq!(parse("https://other.example:9000/").as_deref(), Some("https://other.example:9000/"));
+        assert_eq!(
+            parse("https://app.example:8443/a").as_deref(),
+            Some("https://app.example:8443/a")
+        );
+        assert_eq!(
+            parse("https://other.example:9000/").as_deref(),
+            Some("https://other.example:9000/")
+        );
         for foreign in [
             "https://other.example/",
             "https://app.example:444/",
@@ -208,7 +217,12 @@ mod tests {
 
     #[test]
     fn our_own_pages_are_not_returned_to() {
-        for page in ["/auth/login", "/auth/logout", "/auth", "/auth/login?return_to=/auth/login"] {
+        for page in [
+            "/auth/login",
+            "/auth/logout",
+            "/auth",
+            "/auth/login?return_to=/auth/login",
+        ] {
             assert_eq!(parse(page), None, "{page}");
         }
     }

@@ -6,7 +6,7 @@
 use crate::config::Color;
 
 const WHITE: Color = Color([255, 255, 255]);
-const INK: Color = Color([12, 14, 18]);
+const BLACK: Color = Color([0, 0, 0]);
 /// The darkest light ground and the lightest dark ground that links stand on.
 const LIGHT_GROUND: Color = Color([238, 241, 246]);
 const DARK_GROUND: Color = Color([31, 37, 46]);
@@ -14,7 +14,7 @@ const READABLE: f64 = 4.5;
 
 /// The custom properties that the style sheet leaves open.
 pub fn properties(accent: Color) -> String {
-    let link = until_readable(accent, LIGHT_GROUND, Color([0, 0, 0]));
+    let link = until_readable(accent, LIGHT_GROUND, BLACK);
     let dark_link = until_readable(accent, DARK_GROUND, WHITE);
     let on = readable_on(accent);
     format!(
@@ -23,9 +23,13 @@ pub fn properties(accent: Color) -> String {
     )
 }
 
-/// White, or ink where white could not be read.
+/// White, or black where white could not be read.
 fn readable_on(ground: Color) -> Color {
-    if contrast(WHITE, ground) >= READABLE { WHITE } else { INK }
+    if contrast(WHITE, ground) >= READABLE {
+        WHITE
+    } else {
+        BLACK
+    }
 }
 
 /// `color`, moved towards `end` in steps until it can be read on `ground`.
@@ -78,7 +82,7 @@ mod tests {
         fn any_accent_can_be_read(octets in any::<[u8; 3]>()) {
             let accent = Color(octets);
             prop_assert!(contrast(readable_on(accent), accent) >= READABLE);
-            prop_assert!(contrast(until_readable(accent, LIGHT_GROUND, Color([0, 0, 0])), LIGHT_GROUND) >= READABLE);
+            prop_assert!(contrast(until_readable(accent, LIGHT_GROUND, BLACK), LIGHT_GROUND) >= READABLE);
             prop_assert!(contrast(until_readable(accent, DARK_GROUND, WHITE), DARK_GROUND) >= READABLE);
         }
     }

@@ -68,7 +68,9 @@ impl Look {
             return None;
         };
         let mut response = Response::new(Body::Full(text.clone()));
-        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+        response
+            .headers_mut()
+            .insert(CONTENT_TYPE, HeaderValue::from_static(kind));
         response.headers_mut().insert(CACHE_CONTROL, FOR_EVER);
         response
             .headers_mut()

@@ -1,0 +1,6 @@
+//! The HTML face.
+
+pub mod accent;
+pub mod device;
+pub mod look;
+pub mod view;
