@@ -4,6 +4,7 @@ pub mod body;
 pub mod cookie;
 pub mod hygiene;
 pub mod origin;
+pub mod patience;
 pub mod reply;
 
 pub use body::Body;

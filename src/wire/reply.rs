@@ -1,7 +1,7 @@
 //! Answers of our own: problem documents (RFC 9457), JSON, redirects.
 
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, Response, StatusCode};
 use serde::Serialize;
 
@@ -180,6 +180,8 @@ pub struct Problem {
     pub detail: String,
     /// When to try again, whole seconds.
     pub retry_after: Option<u64>,
+    /// The methods that would have been right, of a 405 (RFC 9110 §10.2.1).
+    pub allow: Option<HeaderValue>,
 }
 
 #[derive(Serialize)]
@@ -199,6 +201,7 @@ impl Problem {
             code,
             detail: detail.into(),
             retry_after: None,
+            allow: None,
         }
     }
 
@@ -206,6 +209,13 @@ impl Problem {
     #[must_use]
     pub fn retry_after(mut self, seconds: u64) -> Self {
         self.retry_after = Some(seconds);
+        self
+    }
+
+    /// Adds `Allow`, which a 405 must carry (RFC 9110 §15.5.6).
+    #[must_use]
+    pub fn allow(mut self, methods: HeaderValue) -> Self {
+        self.allow = Some(methods);
         self
     }
 
@@ -227,6 +237,9 @@ impl Problem {
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         if let Some(seconds) = self.retry_after {
             headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if let Some(methods) = self.allow {
+            headers.insert(ALLOW, methods);
         }
         match self.code {
             Code::InvalidToken => {
