@@ -167,15 +167,11 @@ fn names_that_others_fold_to_framing_fields_are_refused() {
         "Content_Length",
         "transfer_encoding",
         "transfer.encoding",
-        "Transfer-Encoding~",
+        "Transfer~Encoding",
     ] {
-        let alias = [host, (name, "1")];
-        if name.ends_with('~') {
-            accepted("POST", "/", H1, &alias);
-        } else {
-            refused(400, "POST", "/", H1, &alias);
-        }
+        refused(400, "POST", "/", H1, &[host, (name, "1")]);
     }
+    accepted("POST", "/", H1, &[host, ("content-lengths", "1")]);
 }
 
 #[test]
