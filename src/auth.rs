@@ -1,5 +1,6 @@
 //! Auth: the rules of accounts and sign-in, one verb a file. It never sees HTTP: the JSON API, the pages and the command line are faces of this one machine.
 
+pub mod deletion;
 pub mod hashing;
 pub mod login;
 pub mod logout;
@@ -7,23 +8,27 @@ pub mod operate;
 pub mod password;
 pub mod refresh;
 pub mod register;
+pub mod sessions;
 pub mod throttle;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::config;
+use crate::config::{self, OnReuse};
 use crate::model::caller::Caller;
-use crate::model::clock::Clock;
-use crate::model::credential::Password;
+use crate::model::clock::{Clock, Timestamp};
 use crate::model::identity::Identity;
+use crate::model::secret::NoEntropy;
 use crate::model::session::{Session, SessionId};
-use crate::model::user::User;
+use crate::model::user::{Role, User, UserId};
 use crate::store::{StoreError, Stores};
+use crate::telemetry::audit::Event;
 use crate::telemetry::{Audit, Metrics};
 use crate::token::refresh::RefreshToken;
 use crate::token::{AccessToken, TokenError, Tokens};
-use hashing::Hasher;
+use hashing::{HashError, Hasher};
+use password::Strength;
+use throttle::Throttle;
 
 /// Why a verb of this room was refused. What the caller is told is the portal's choice; the sources are for the log.
 #[derive(Debug, thiserror::Error)]
@@ -31,11 +36,12 @@ pub enum AuthError {
     /// Unknown address, wrong password, disabled account: one answer.
     #[error("wrong e-mail or password")]
     InvalidCredentials,
-    /// The refresh token (or the session behind it) is over. `family_ended`: this very call ended it.
+    /// There is no session behind the token.
     #[error("the session is over")]
     SessionOver {
-        /// Whether a reuse was found and the family ended.
-        family_ended: bool,
+        /// Whether that is certain and for good: it ended, here and now or before. Only then may a browser's cookies be taken away; a token that is
+        /// not genuine proves nothing about the session in the browser that sent it.
+        dead: bool,
     },
     /// Tried too often.
     #[error("too many attempts")]
@@ -90,7 +96,28 @@ pub struct SignedIn {
 
 /// The rules of accounts and sign-in.
 #[derive(Debug)]
-pub struct Auth {}
+pub struct Auth {
+    registration: bool,
+    default_roles: Vec<Role>,
+    strength: Strength,
+    lifetimes: Lifetimes,
+    throttle: Throttle,
+    stores: Stores,
+    tokens: Arc<Tokens>,
+    hasher: Arc<Hasher>,
+    clock: Arc<dyn Clock>,
+    metrics: Arc<Metrics>,
+    audit: Arc<Audit>,
+}
+
+/// How long sessions live, and what a reuse costs.
+#[derive(Clone, Copy, Debug)]
+struct Lifetimes {
+    idle: Duration,
+    absolute: Duration,
+    reuse_window: Duration,
+    on_reuse: OnReuse,
+}
 
 impl Auth {
     /// Brings the rules together with what they work on.
@@ -104,73 +131,76 @@ impl Auth {
         metrics: Arc<Metrics>,
         audit: Arc<Audit>,
     ) -> Self {
-        let _ = (settings, tokens_settings, stores, tokens, hasher, clock, metrics, audit);
-        todo!()
-    }
-
-    /// Makes an account.
-    pub async fn register(&self, caller: &Caller, email: &str, password: Password) -> Result<User, AuthError> {
-        let _ = (caller, email, password);
-        todo!()
-    }
-
-    /// Signs in with a password: limits, then always one hash, then the rest.
-    pub async fn login(&self, caller: &Caller, email: &str, password: Password) -> Result<SignedIn, AuthError> {
-        let _ = (caller, email, password);
-        todo!()
-    }
-
-    /// Exchanges a refresh token for its successor and a new access token.
-    pub async fn refresh(&self, caller: &Caller, refresh_token: &str) -> Result<SignedIn, AuthError> {
-        let _ = (caller, refresh_token);
-        todo!()
-    }
-
-    /// Ends the session that either token belongs to (the access token may have expired). Already over, or no token at all: fine as well.
-    pub async fn logout(&self, caller: &Caller, access: Option<&str>, refresh: Option<&str>) -> Result<(), AuthError> {
-        let _ = (caller, access, refresh);
-        todo!()
-    }
-
-    /// Ends every session of the user.
-    pub async fn logout_all(&self, caller: &Caller, who: &Identity) -> Result<(), AuthError> {
-        let _ = (caller, who);
-        todo!()
+        Self {
+            registration: settings.registration,
+            default_roles: settings.default_roles.clone(),
+            strength: Strength::new(&settings.password),
+            lifetimes: Lifetimes {
+                idle: tokens_settings.refresh_idle,
+                absolute: tokens_settings.refresh_absolute,
+                reuse_window: tokens_settings.reuse_window,
+                on_reuse: tokens_settings.on_reuse,
+            },
+            throttle: Throttle::new(&settings.limits, Arc::clone(&stores.ephemeral), Arc::clone(&clock)),
+            stores: stores.clone(),
+            tokens,
+            hasher,
+            clock,
+            metrics,
+            audit,
+        }
     }
 
     /// The user and the session behind a token, as they stand now.
     pub async fn me(&self, who: &Identity) -> Result<(User, Session), AuthError> {
-        let _ = who;
-        todo!()
+        let over = AuthError::SessionOver { dead: true };
+        let Some(account) = self.stores.accounts.find(who.user).await? else {
+            return Err(over);
+        };
+        let session = self.stores.sessions.find(who.session).await?;
+        let live = session.filter(|s| lives(s, &account.user, self.clock.now()));
+        live.map(|session| (account.user, session)).ok_or(over)
     }
 
-    /// Takes the account away for good.
-    pub async fn delete_account(&self, caller: &Caller, who: &Identity, password: Password) -> Result<(), AuthError> {
-        let _ = (caller, who, password);
-        todo!()
+    fn record(&self, what: &'static str, caller: Option<&Caller>, user: Option<UserId>, session: Option<SessionId>) {
+        self.record_with(what, caller, user, session, "");
     }
 
-    /// Changes the password; every other session ends.
-    pub async fn change_password(
+    fn record_with(
         &self,
-        caller: &Caller,
-        who: &Identity,
-        current: Password,
-        new: Password,
-    ) -> Result<(), AuthError> {
-        let _ = (caller, who, current, new);
-        todo!()
+        what: &'static str,
+        caller: Option<&Caller>,
+        user: Option<UserId>,
+        session: Option<SessionId>,
+        detail: &str,
+    ) {
+        self.audit.record(Event {
+            what,
+            caller,
+            user,
+            session,
+            detail,
+        });
     }
+}
 
-    /// The user's sessions, newest first.
-    pub async fn sessions(&self, who: &Identity) -> Result<Vec<Session>, AuthError> {
-        let _ = who;
-        todo!()
+/// Whether a session still counts: its time is not over, its user may sign in, and no later epoch has begun.
+fn lives(session: &Session, user: &User, now: Timestamp) -> bool {
+    let in_time = now < session.expires_at && now < session.idle_expires_at;
+    in_time && session.user == user.id && session.epoch == user.epoch && user.disabled_at.is_none()
+}
+
+impl From<HashError> for AuthError {
+    fn from(error: HashError) -> Self {
+        match error {
+            HashError::Overloaded { retry_after } => Self::Overloaded { retry_after },
+            HashError::Damaged | HashError::Failed(_) => Self::Internal(error.to_string()),
+        }
     }
+}
 
-    /// Ends one of the user's own sessions.
-    pub async fn end_session(&self, caller: &Caller, who: &Identity, id: SessionId) -> Result<(), AuthError> {
-        let _ = (caller, who, id);
-        todo!()
+impl From<NoEntropy> for AuthError {
+    fn from(error: NoEntropy) -> Self {
+        Self::Internal(error.to_string())
     }
 }

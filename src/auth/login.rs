@@ -1,1 +1,138 @@
 //! Signing in with a password.
+//!
+//! An address that has no account, one that is no address, a wrong password and a disabled account get one answer after the same steps: the counters,
+//! one look-up, one hash. What follows a right password may take longer; nobody gets there without it.
+
+use uuid::Uuid;
+
+use super::hashing::{HashError, Verdict};
+use super::throttle::{AccountKey, Door};
+use super::{Auth, AuthError, SignedIn};
+use crate::model::caller::Caller;
+use crate::model::credential::{Account, Password};
+use crate::model::secret;
+use crate::model::session::{Amr, Generation, Session, SessionId};
+use crate::model::user::{Email, User, UserId};
+use crate::store::StoreError;
+use crate::store::ephemeral::Revoked;
+
+impl Auth {
+    /// Signs in with a password: limits, then always one hash, then the rest.
+    pub async fn login(&self, caller: &Caller, email: &str, password: Password) -> Result<SignedIn, AuthError> {
+        let outcome = self.try_login(caller, email, password).await;
+        let (word, event) = match &outcome {
+            Ok(_) => ("succeeded", None),
+            Err(AuthError::InvalidCredentials) => ("refused", None),
+            Err(AuthError::RateLimited { .. }) => ("limited", Some("login.limited")),
+            Err(AuthError::Overloaded { .. }) => ("overloaded", None),
+            Err(_) => ("failed", None),
+        };
+        self.metrics.login(word);
+        if let Some(event) = event {
+            self.record(event, Some(caller), None, None);
+        }
+        outcome
+    }
+
+    async fn try_login(&self, caller: &Caller, email: &str, password: Password) -> Result<SignedIn, AuthError> {
+        let key = AccountKey::of_typed(email);
+        self.throttle.admit(caller, &key, Door::Guess).await?;
+        // Nobody has such a password, whoever they are: the answer, and the time it takes, depend on the password alone.
+        if self.strength.is_too_long(&password) {
+            return Err(AuthError::InvalidCredentials);
+        }
+        let found = self.find_typed(email).await?;
+        let verdict = self.compare(found.as_ref(), &password).await?;
+        let Some(account) = found.filter(|account| verdict.matches && account.user.disabled_at.is_none()) else {
+            self.record("login.refused", Some(caller), None, None);
+            return Err(AuthError::InvalidCredentials);
+        };
+        if verdict.outdated {
+            self.rehash(&account, password).await;
+        }
+        let signed_in = self
+            .open_session(caller, account.user, vec![Amr("pwd".to_owned())])
+            .await?;
+        self.throttle.remember(caller, &key).await;
+        let (user, session) = (signed_in.user.id, signed_in.session.id);
+        self.record("login.succeeded", Some(caller), Some(user), Some(session));
+        Ok(signed_in)
+    }
+
+    /// Opens a session for somebody who has proved themselves in the ways of `amr`, and makes its first tokens.
+    ///
+    /// The tokens are made before the session is kept, so that a failure to sign leaves nothing behind. The account is read again afterwards: a password
+    /// change, a global sign-out or a disabling that came in between has either begun the epoch by now, or will find the session and end it.
+    async fn open_session(&self, caller: &Caller, user: User, amr: Vec<Amr>) -> Result<SignedIn, AuthError> {
+        let now = self.clock.now();
+        let id = SessionId(secret::uuid_v7(now)?);
+        let (refresh, nonce_hash) = self.tokens.first_refresh_token(id)?;
+        let expires_at = now.plus(self.lifetimes.absolute);
+        let session = Session {
+            id,
+            user: user.id,
+            epoch: user.epoch,
+            created_at: now,
+            last_used_at: now,
+            expires_at,
+            idle_expires_at: now.plus(self.lifetimes.idle).min(expires_at),
+            auth_time: now,
+            amr,
+            ip: Some(caller.ip),
+            user_agent: caller.user_agent.to_string(),
+            nonce_hash,
+            current: Generation::FIRST,
+            previous: None,
+            rotated_at: now,
+        };
+        let access = self.tokens.issue(&user, &session)?;
+        self.stores.sessions.open(&session).await?;
+        let stands = self.stores.accounts.find(user.id).await?;
+        if !stands.is_some_and(|account| super::lives(&session, &account.user, now)) {
+            self.stores.sessions.end(id).await?;
+            self.tokens.revoke(&[Revoked::Session(id)]).await?;
+            return Err(AuthError::InvalidCredentials);
+        }
+        Ok(SignedIn {
+            user,
+            session,
+            access,
+            refresh,
+        })
+    }
+
+    /// One look-up, also for what is no address.
+    async fn find_typed(&self, email: &str) -> Result<Option<Account>, StoreError> {
+        match email.parse::<Email>() {
+            Ok(email) => self.stores.accounts.find_by_email(&email).await,
+            Err(_) => self.stores.accounts.find(UserId(Uuid::nil())).await,
+        }
+    }
+
+    async fn compare(&self, found: Option<&Account>, password: &Password) -> Result<Verdict, HashError> {
+        let stored = found.map(|account| &account.password);
+        match self.hasher.verify(password.clone(), stored).await {
+            // Only an operator can mend it; the person gets the answer that a stranger gets.
+            Err(HashError::Damaged) => {
+                tracing::error!(user.id = ?found.map(|account| account.user.id), "an account's password hash cannot be read");
+                Ok(Verdict::default())
+            }
+            other => other,
+        }
+    }
+
+    /// Best effort: should it fail, the next sign-in tries again.
+    async fn rehash(&self, account: &Account, password: Password) {
+        let Ok(stronger) = self.hasher.hash(password).await else {
+            return;
+        };
+        let kept = self
+            .stores
+            .accounts
+            .rehash_password(account.user.id, &account.password, &stronger)
+            .await;
+        if let Err(error) = kept {
+            tracing::warn!(%error, user.id = %account.user.id, "a stronger password hash could not be kept");
+        }
+    }
+}

@@ -1,1 +1,161 @@
-//! How often one may try.
+//! How often one may try. Counted before anything is hashed, on every door that takes a password.
+//!
+//! Three counters: by source, by account and source, by account. The last is wide and meant for guesses spread over many sources; it does not concern a
+//! source that has signed in to the account before, so nobody can shut a person out of their own account by failing on purpose. A counter that refuses
+//! ends the counting: what an address does beyond its own limit uses up nobody else's. When the store of the counters fails, the same figures hold in
+//! this process. An address that is no address counts like any other.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use aws_lc_rs::digest::{SHA256, digest};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+use super::AuthError;
+use crate::config::{AuthLimits, Rate};
+use crate::model::caller::Caller;
+use crate::model::clock::{Clock, Timestamp};
+use crate::model::user::Email;
+use crate::store::ephemeral::{Count, EphemeralStore};
+
+/// How long a source stays known to an account after a sign-in.
+const KNOWN_FOR: Duration = Duration::from_secs(90 * 24 * 60 * 60);
+/// How many counters this process keeps while the store is away. Beyond it new ones are refused: without the store nobody can sign in anyway.
+const LOCAL_CAP: usize = 100_000;
+
+/// What a password is tried for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Door {
+    /// Proving who one is: sign-in, change of password, deletion. They share their counters, since a guess is a guess.
+    Guess,
+    /// Making an account.
+    Register,
+}
+
+/// An account as the counters name it: a digest of the address in its one form, so that a counter store holds no addresses.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct AccountKey(String);
+
+impl AccountKey {
+    pub(super) fn of(email: &Email) -> Self {
+        Self::digest(email.as_str())
+    }
+
+    /// The key of what was typed as an address, whether or not it is one.
+    pub(super) fn of_typed(text: &str) -> Self {
+        text.parse()
+            .map_or_else(|_| Self::digest(&text.trim().to_lowercase()), |email| Self::of(&email))
+    }
+
+    fn digest(text: &str) -> Self {
+        let hash = digest(&SHA256, text.as_bytes());
+        Self(URL_SAFE_NO_PAD.encode(hash.as_ref().get(..16).unwrap_or_default()))
+    }
+}
+
+/// Where somebody tries from, as the counters name it: IPv4 /32, IPv6 /64 (what one subscriber is given).
+fn source(ip: IpAddr) -> IpAddr {
+    match ip.to_canonical() {
+        IpAddr::V4(v4) => v4.into(),
+        IpAddr::V6(v6) => {
+            let [a, b, c, d, ..] = v6.segments();
+            Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into()
+        }
+    }
+}
+
+/// The counters.
+#[derive(Debug)]
+pub(super) struct Throttle {
+    limits: AuthLimits,
+    store: Arc<dyn EphemeralStore>,
+    clock: Arc<dyn Clock>,
+    local: Mutex<HashMap<String, Count>>,
+}
+
+impl Throttle {
+    pub(super) fn new(limits: &AuthLimits, store: Arc<dyn EphemeralStore>, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            limits: limits.clone(),
+            store,
+            clock,
+            local: Mutex::default(),
+        }
+    }
+
+    /// Counts one attempt and lets it pass, or refuses with the time to wait.
+    pub(super) async fn admit(&self, caller: &Caller, account: &AccountKey, door: Door) -> Result<(), AuthError> {
+        let source = source(caller.ip);
+        let AccountKey(account) = account;
+        let word = match door {
+            Door::Guess => "guess",
+            Door::Register => "register",
+        };
+        self.count(format!("limit:ip:{source}"), self.limits.per_ip).await?;
+        self.count(format!("limit:{word}:{account}:{source}"), self.limits.per_account_ip)
+            .await?;
+        if self.is_known(account, source).await {
+            return Ok(());
+        }
+        self.count(format!("limit:{word}:{account}"), self.limits.per_account)
+            .await
+    }
+
+    /// Remembers that the source has signed in to the account. Best effort: a sign-in does not fail over it.
+    pub(super) async fn remember(&self, caller: &Caller, AccountKey(account): &AccountKey) {
+        let until = self.clock.now().plus(KNOWN_FOR);
+        if let Err(error) = self.store.remember(&known_key(account, source(caller.ip)), until).await {
+            tracing::warn!(%error, "a source could not be remembered as known to an account");
+        }
+    }
+
+    /// When the store cannot tell, the source is a stranger: the limit then holds for it as well.
+    async fn is_known(&self, account: &str, source: IpAddr) -> bool {
+        let key = known_key(account, source);
+        self.store.remembers(&key, self.clock.now()).await.unwrap_or(false)
+    }
+
+    async fn count(&self, key: String, rate: Rate) -> Result<(), AuthError> {
+        let now = self.clock.now();
+        let count = match self.store.count(&key, rate.per, now).await {
+            Ok(count) => count,
+            // The store's own room logs and counts its failures.
+            Err(_) => self.count_here(key, rate, now),
+        };
+        if count.count <= rate.count {
+            return Ok(());
+        }
+        let retry_after = count.resets_at.since(now).max(Duration::from_secs(1));
+        Err(AuthError::RateLimited { retry_after })
+    }
+
+    fn count_here(&self, key: String, rate: Rate, now: Timestamp) -> Count {
+        let mut local = self.local.lock().unwrap_or_else(PoisonError::into_inner);
+        if local.len() >= LOCAL_CAP {
+            local.retain(|_, count| count.resets_at > now);
+        }
+        let fresh = Count {
+            count: 0,
+            resets_at: now.plus(rate.per),
+        };
+        if local.len() >= LOCAL_CAP && !local.contains_key(&key) {
+            return Count {
+                count: u32::MAX,
+                ..fresh
+            };
+        }
+        let count = local.entry(key).or_insert(fresh);
+        if count.resets_at <= now {
+            *count = fresh;
+        }
+        count.count = count.count.saturating_add(1);
+        *count
+    }
+}
+
+fn known_key(account: &str, source: IpAddr) -> String {
+    format!("known:{account}:{source}")
+}
