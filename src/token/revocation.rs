@@ -1,1 +1,242 @@
 //! What is no longer good: memory in front of the store.
+//!
+//! While the feed is up, memory knows every revocation within its lag, and a token that was asked for once in this epoch of the feed needs no more than
+//! a comparison of numbers. When the feed breaks a new epoch begins and tokens are asked for again; when the store does not answer either, tokens
+//! that this gateway knows go on from memory, and new ones for `max_staleness`. A revocation, once seen, is never forgotten before it has run out.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio::sync::Mutex;
+
+use super::feed::Place;
+use super::mirror::Mirror;
+use super::{Rejected, TokenError};
+use crate::config::RevocationMode;
+use crate::model::clock::{Clock, Timestamp};
+use crate::model::identity::Identity;
+use crate::store::StoreError;
+use crate::store::ephemeral::{EphemeralStore, Revocation, Revoked};
+use crate::telemetry::Metrics;
+
+/// While the feed is down an answer of the store is good for this long, and after a failure the store is left alone for this long.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// The feed is up.
+const UP: u64 = u64::MAX;
+/// It has never been up, so nothing may be concluded from what memory does not hold.
+const NEVER: u64 = 0;
+
+/// What is revoked, and how sure of it we are.
+pub(super) struct Revocations {
+    pub(super) store: Arc<dyn EphemeralStore>,
+    pub(super) mirror: Mirror,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) place: Mutex<Place>,
+    control: Handle,
+    metrics: Arc<Metrics>,
+    /// Counts from 1; a new one begins whenever the feed breaks.
+    epoch: AtomicU64,
+    /// `UP`, `NEVER`, or when the feed broke (milliseconds).
+    down_since: AtomicU64,
+    /// Until when a store that failed is not asked.
+    quiet_until: AtomicU64,
+}
+
+/// What one token was told, kept with it.
+#[derive(Debug, Default)]
+pub(super) struct Clearance {
+    /// The mirror's version at which it was looked up last; 0: never.
+    version: AtomicU64,
+    /// The epoch in which the store said that it is good; 0: never; `REVOKED`: it said the opposite, which is for good.
+    epoch: AtomicU64,
+    /// When the store said so (milliseconds).
+    asked_at: AtomicU64,
+    /// Requests that race with one token ask once.
+    asking: Mutex<()>,
+}
+
+const REVOKED: u64 = u64::MAX;
+
+impl Revocations {
+    /// Knows nothing yet; `load` before it is leant on.
+    pub(super) fn new(
+        store: Arc<dyn EphemeralStore>,
+        clock: Arc<dyn Clock>,
+        control: Handle,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        Self {
+            store,
+            mirror: Mirror::new(Arc::clone(&clock)),
+            clock,
+            place: Mutex::default(),
+            control,
+            metrics,
+            epoch: AtomicU64::new(1),
+            down_since: AtomicU64::new(NEVER),
+            quiet_until: AtomicU64::new(0),
+        }
+    }
+
+    /// Whether a token may pass; waits for the store only when memory is not enough.
+    pub(super) async fn judge(
+        &self,
+        who: &Identity,
+        clearance: &Clearance,
+        mode: RevocationMode,
+        max_staleness: Duration,
+    ) -> Result<(), Rejected> {
+        if mode == RevocationMode::Off {
+            return Ok(());
+        }
+        self.recall(who, clearance)?;
+        match mode {
+            RevocationMode::Strict => self.ask(who, clearance).await,
+            _ if self.is_cleared(clearance) => Ok(()),
+            _ => self.clear(who, clearance, max_staleness).await,
+        }
+    }
+
+    /// Revokes: in the store first, so that what is said to be done is done everywhere, then here at once.
+    pub(super) async fn revoke(&self, what: &[Revoked], until: Timestamp) -> Result<(), TokenError> {
+        let list: Vec<Revocation> = what.iter().map(|&what| Revocation { what, until }).collect();
+        if list.is_empty() {
+            return Ok(());
+        }
+        self.store.revoke(&list).await?;
+        self.mirror.learn(&list, self.clock.now());
+        for what in what {
+            self.metrics.revocation(kind(what));
+        }
+        Ok(())
+    }
+
+    /// The feed works and memory is whole.
+    pub(super) fn feed_is_up(&self) {
+        if self.down_since.swap(UP, Ordering::AcqRel) != UP {
+            self.metrics.revocation_feed_up(true);
+            tracing::info!("revocations: the feed is up");
+        }
+    }
+
+    /// The feed broke: what is revoked from now on may not reach us.
+    pub(super) fn feed_is_down(&self, why: &dyn fmt::Display) {
+        let now = self.clock.now().as_millis();
+        let broke = self
+            .down_since
+            .compare_exchange(UP, now, Ordering::AcqRel, Ordering::Acquire)
+            .is_ok();
+        self.metrics.revocation_feed_up(false);
+        if broke {
+            self.epoch.fetch_add(1, Ordering::AcqRel);
+            tracing::warn!(error = %why, "revocations: the feed broke; tokens are asked for in the store");
+        }
+    }
+
+    /// Memory: two loads for a token that was looked up at this version.
+    fn recall(&self, who: &Identity, clearance: &Clearance) -> Result<(), Rejected> {
+        if clearance.epoch.load(Ordering::Acquire) == REVOKED {
+            return Err(Rejected::Revoked);
+        }
+        let version = self.mirror.version();
+        if clearance.version.load(Ordering::Acquire) == version {
+            return Ok(());
+        }
+        if self.mirror.holds(who) {
+            return Err(Rejected::Revoked);
+        }
+        clearance.version.store(version, Ordering::Release);
+        Ok(())
+    }
+
+    fn is_cleared(&self, clearance: &Clearance) -> bool {
+        if clearance.epoch.load(Ordering::Acquire) != self.epoch.load(Ordering::Acquire) {
+            return false;
+        }
+        let asked_at = Timestamp::from_millis(clearance.asked_at.load(Ordering::Acquire));
+        self.down_since.load(Ordering::Acquire) == UP || self.clock.now().since(asked_at) < PAUSE
+    }
+
+    async fn clear(&self, who: &Identity, clearance: &Clearance, max_staleness: Duration) -> Result<(), Rejected> {
+        let _one_asks = clearance.asking.lock().await;
+        self.recall(who, clearance)?;
+        if self.is_cleared(clearance) {
+            return Ok(());
+        }
+        if self.clock.now().as_millis() < self.quiet_until.load(Ordering::Acquire) {
+            return self.without_store(clearance, max_staleness, left_alone());
+        }
+        match self.ask(who, clearance).await {
+            Err(Rejected::Unavailable(error)) => {
+                let until = self.clock.now().plus(PAUSE).as_millis();
+                self.quiet_until.store(until, Ordering::Release);
+                self.without_store(clearance, max_staleness, error)
+            }
+            answered => answered,
+        }
+    }
+
+    /// The store does not answer: memory decides, as long as it may.
+    fn without_store(&self, clearance: &Clearance, max_staleness: Duration, error: StoreError) -> Result<(), Rejected> {
+        let known = clearance.epoch.load(Ordering::Acquire) != 0;
+        let fresh = match self.down_since.load(Ordering::Acquire) {
+            UP => true,
+            NEVER => false,
+            since => self.clock.now().since(Timestamp::from_millis(since)) < max_staleness,
+        };
+        if known || fresh {
+            Ok(())
+        } else {
+            Err(Rejected::Unavailable(error))
+        }
+    }
+
+    /// Asks the store, on the control plane: its connections live there.
+    async fn ask(&self, who: &Identity, clearance: &Clearance) -> Result<(), Rejected> {
+        // Taken before the question: an answer counts for the epoch in which it was asked for.
+        let epoch = self.epoch.load(Ordering::Acquire);
+        let asked_at = self.clock.now().as_millis();
+        let store = Arc::clone(&self.store);
+        let (token, session, user) = (who.token, who.session, who.user);
+        let question = self
+            .control
+            .spawn(async move { store.is_revoked(token, session, user).await });
+        let revoked = question.await.map_err(|_| Rejected::Unavailable(left_alone()))??;
+        if revoked {
+            clearance.epoch.store(REVOKED, Ordering::Release);
+            return Err(Rejected::Revoked);
+        }
+        clearance.asked_at.store(asked_at, Ordering::Release);
+        // An answer that was overtaken must neither undo a refusal nor go back to an older epoch.
+        let _ = clearance.epoch.fetch_max(epoch, Ordering::AcqRel);
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Revocations {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Revocations")
+            .field("epoch", &self.epoch)
+            .field("version", &self.mirror.version())
+            .finish_non_exhaustive()
+    }
+}
+
+fn left_alone() -> StoreError {
+    StoreError::Unavailable {
+        store: "sessions",
+        source: None,
+    }
+}
+
+fn kind(what: &Revoked) -> &'static str {
+    match what {
+        Revoked::Token(_) => "token",
+        Revoked::Session(_) => "session",
+        Revoked::User(..) => "user",
+    }
+}

@@ -1,21 +1,184 @@
 //! The hot path: is this access token ours and good?
+//!
+//! `genuine` does what is done once for a token, in the order of the contract: size, alphabet and shape, header, key, signature, claims. What it finds is kept
+//! by the whole text. `Verified::judge` does what is done on every request, first or cached alike: the key's standing and the times.
 
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::BytesMut;
 use http::HeaderValue;
 
-use crate::config::Claim;
+use super::claims::{self, Expected};
+use super::compact::Compact;
+use super::json::Json;
+use super::jwk::{self, Verifier};
+use super::revocation::Clearance;
+use super::{Rejected, TokenError};
+use crate::config::{self, Claim};
+use crate::model::clock::Timestamp;
 use crate::model::identity::Identity;
+
+/// How far another gateway's clock may be ahead of ours. It is not given to `exp`: a token is never good for longer than it says.
+pub(super) const LEEWAY: Duration = Duration::from_secs(30);
+
+/// The types that an access token may have (RFC 9068 §2.1, RFC 7515 §4.1.9).
+const TYPES: [&str; 2] = ["at+jwt", "application/at+jwt"];
 
 /// A token that was found genuine, with what it says ready to be put into headers.
 #[derive(Debug)]
 pub struct Verified {
     /// Who is calling.
     pub identity: Identity,
+    not_before: Timestamp,
+    headers: [Option<HeaderValue>; 7],
+    key: Arc<Verifier>,
+    pub(super) clearance: Clearance,
 }
 
 impl Verified {
-    /// A claim as a header value, made once at verification. `None`: the token does not carry it.
+    /// A claim as a header value, made once at verification. `None`: the token does not carry it, or it is an empty list.
     pub fn header(&self, claim: Claim) -> Option<&HeaderValue> {
-        let _ = claim;
-        todo!()
+        self.headers.get(place(claim)).and_then(Option::as_ref)
     }
+
+    /// What may change from one request to the next: the key, and the time. Revocation is judged by `Revocations`.
+    pub(super) fn judge(&self, now: Timestamp) -> Result<(), Rejected> {
+        if self.key.is_refused() {
+            return Err(Rejected::Invalid("unknown key"));
+        }
+        // RFC 7519 §4.1.4: on or after `exp` it must not be accepted.
+        if now >= self.identity.expires_at {
+            return Err(Rejected::Expired);
+        }
+        let latest = now.plus(LEEWAY);
+        if self.not_before > latest || self.identity.issued_at > latest {
+            return Err(Rejected::Invalid("not good yet"));
+        }
+        Ok(())
+    }
+
+    fn new(read: claims::Read, key: Arc<Verifier>) -> Result<Self, Rejected> {
+        Ok(Self {
+            headers: headers(&read.identity)?,
+            identity: read.identity,
+            not_before: read.not_before,
+            key,
+            clearance: Clearance::default(),
+        })
+    }
+}
+
+/// Everything about a token but its times and its revocation. `find` knows the keys by `kid`.
+pub(super) fn genuine(
+    text: &str,
+    expected: &Expected,
+    find: impl FnOnce(&str) -> Option<Arc<Verifier>>,
+) -> Result<Verified, Rejected> {
+    let compact = Compact::split(text)?;
+    let (alg, kid) = header(&compact.header()?)?;
+    let key = find(&kid).ok_or(UNKNOWN_KEY)?;
+    // RFC 8725 §3.1: the key says what its algorithm is; the header only has to agree.
+    if key.algorithm != alg {
+        return Err(Rejected::Invalid("algorithm of another key"));
+    }
+    if !key.verifies(compact.signed.as_bytes(), &compact.signature()?) {
+        return Err(Rejected::Invalid("signature"));
+    }
+    Verified::new(claims::read(&compact.payload()?, expected)?, key)
+}
+
+pub(super) const UNKNOWN_KEY: Rejected = Rejected::Invalid("unknown key");
+
+/// Verifies tokens against a JWK set given as text, as strictly as the gateway does against its own; for `gateward token verify --jwks`.
+#[derive(Debug)]
+pub struct KeySet {
+    keys: Vec<Arc<Verifier>>,
+    expected: Expected,
+}
+
+/// Reads a JWK set; issuer, audience and longest life are those of the settings.
+///
+/// # Errors
+/// `BadKey` when the text is not a JWK set that means one thing only.
+pub fn against_jwks(jwks: &str, settings: &config::Tokens) -> Result<KeySet, TokenError> {
+    Ok(KeySet {
+        keys: jwk::read_set(jwks)?.into_iter().map(Arc::new).collect(),
+        expected: Expected {
+            issuer: settings.issuer.clone(),
+            audience: settings.audience.clone(),
+            longest_life: settings.access_ttl,
+        },
+    })
+}
+
+impl KeySet {
+    /// What the token says, if it is good at the given moment. Whether it was revoked cannot be told from a key set.
+    pub fn verify(&self, token: &str, now: Timestamp) -> Result<Identity, Rejected> {
+        let find = |kid: &str| self.keys.iter().find(|key| key.kid == kid).cloned();
+        let verified = genuine(token, &self.expected, find)?;
+        verified.judge(now)?;
+        Ok(verified.identity)
+    }
+}
+
+/// Exactly `alg`, `typ` and `kid`: whatever else a header can say would have us take a key, or a meaning, from the token itself (RFC 8725 §3.10).
+fn header(octets: &[u8]) -> Result<(config::Algorithm, String), Rejected> {
+    let header = Json::read(octets).ok_or(Rejected::Invalid("header is not strict JSON"))?;
+    let members = header.members().ok_or(Rejected::Invalid("header is not an object"))?;
+    if members
+        .iter()
+        .any(|(name, _)| !["alg", "typ", "kid"].contains(&name.as_str()))
+    {
+        return Err(Rejected::Invalid("header member"));
+    }
+    let word = |name: &str| header.get(name).and_then(Json::text);
+    let alg = match word("alg") {
+        Some("RS256") => config::Algorithm::Rs256,
+        Some("ES256") => config::Algorithm::Es256,
+        Some("EdDSA") => config::Algorithm::EdDsa,
+        _ => return Err(Rejected::Invalid("algorithm")),
+    };
+    if !word("typ").is_some_and(|typ| TYPES.contains(&typ)) {
+        return Err(Rejected::Invalid("type"));
+    }
+    let kid = word("kid").ok_or(UNKNOWN_KEY)?;
+    Ok((alg, kid.to_owned()))
+}
+
+const fn place(claim: Claim) -> usize {
+    match claim {
+        Claim::Subject => 0,
+        Claim::Email => 1,
+        Claim::Roles => 2,
+        Claim::Session => 3,
+        Claim::Token => 4,
+        Claim::AuthTime => 5,
+        Claim::Amr => 6,
+    }
+}
+
+/// All header values of a token are slices of one allocation, since a hundred thousand of them are kept.
+fn headers(who: &Identity) -> Result<[Option<HeaderValue>; 7], Rejected> {
+    let mut octets = BytesMut::with_capacity(192);
+    let mut value = |text: &str| -> Result<Option<HeaderValue>, Rejected> {
+        if text.is_empty() {
+            return Ok(None);
+        }
+        octets.extend_from_slice(text.as_bytes());
+        HeaderValue::from_maybe_shared(octets.split().freeze())
+            .map(Some)
+            .map_err(|_| Rejected::Invalid("claim grammar"))
+    };
+    let roles: Vec<&str> = who.roles.iter().map(|role| role.as_str()).collect();
+    let amr: Vec<&str> = who.amr.iter().map(|amr| amr.0.as_str()).collect();
+    Ok([
+        value(&who.user.to_string())?,
+        value(who.email.as_ref().map_or("", |email| email.as_str()))?,
+        value(&roles.join(","))?,
+        value(&who.session.to_string())?,
+        value(&who.token.to_string())?,
+        value(&who.auth_time.as_secs().to_string())?,
+        value(&amr.join(","))?,
+    ])
 }

@@ -1,0 +1,140 @@
+//! Every revocation that still counts, in memory.
+//!
+//! Exact, not probable: an entry is never evicted, only forgotten when the last token that it concerns has expired. A version number moves whenever something
+//! new is learnt, so that a token that was checked at this version need not be looked up again.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use foldhash::quality::RandomState;
+use moka::Expiry;
+use moka::sync::Cache;
+
+use crate::model::clock::{Clock, Timestamp};
+use crate::model::identity::Identity;
+use crate::model::session::{SessionId, TokenId};
+use crate::model::user::UserId;
+use crate::store::ephemeral::{Revocation, Revoked};
+
+/// Kept longer than needed, in case the wall clock is set back while the entry's own timer runs on.
+const MARGIN: Duration = Duration::from_secs(60);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Subject {
+    Token(TokenId),
+    Session(SessionId),
+    User(UserId),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Entry {
+    /// For a user: sessions opened at or before this. For the others: the epoch, unused.
+    opened_by: Timestamp,
+    until: Timestamp,
+}
+
+/// The revocations known here.
+#[derive(Debug)]
+pub(super) struct Mirror {
+    entries: Cache<Subject, Entry, RandomState>,
+    version: AtomicU64,
+}
+
+impl Mirror {
+    /// Empty, at version 1.
+    pub(super) fn new(clock: Arc<dyn Clock>) -> Self {
+        Self {
+            entries: Cache::builder()
+                .expire_after(UntilForgotten(clock))
+                .build_with_hasher(RandomState::default()),
+            version: AtomicU64::new(1),
+        }
+    }
+
+    /// A number that grows with every piece of news. Take it before looking anything up.
+    pub(super) fn version(&self) -> u64 {
+        self.version.load(Ordering::Acquire)
+    }
+
+    /// Takes news in; repetitions (the feed brings our own back) change nothing.
+    pub(super) fn learn(&self, news: &[Revocation], now: Timestamp) {
+        let mut fresh = false;
+        for revocation in news.iter().filter(|revocation| revocation.until > now) {
+            fresh |= self.enter(*revocation);
+        }
+        if fresh {
+            self.version.fetch_add(1, Ordering::Release);
+        }
+    }
+
+    /// Whether a token is revoked by itself, by its session or by its user.
+    pub(super) fn holds(&self, who: &Identity) -> bool {
+        self.entries.contains_key(&Subject::Token(who.token))
+            || self.entries.contains_key(&Subject::Session(who.session))
+            || self
+                .entries
+                .get(&Subject::User(who.user))
+                .is_some_and(|entry| who.session.opened_at() <= entry.opened_by)
+    }
+
+    /// All that still counts.
+    pub(super) fn all(&self, now: Timestamp) -> Vec<Revocation> {
+        let revocation = |(subject, entry): (Arc<Subject>, Entry)| Revocation {
+            what: match *subject {
+                Subject::Token(id) => Revoked::Token(id),
+                Subject::Session(id) => Revoked::Session(id),
+                Subject::User(id) => Revoked::User(id, entry.opened_by),
+            },
+            until: entry.until,
+        };
+        self.entries
+            .iter()
+            .map(revocation)
+            .filter(|revocation| revocation.until > now)
+            .collect()
+    }
+
+    /// `true`: this was news.
+    fn enter(&self, revocation: Revocation) -> bool {
+        let (subject, opened_by) = match revocation.what {
+            Revoked::Token(id) => (Subject::Token(id), Timestamp::default()),
+            Revoked::Session(id) => (Subject::Session(id), Timestamp::default()),
+            Revoked::User(id, moment) => (Subject::User(id), moment),
+        };
+        let new = Entry {
+            opened_by,
+            until: revocation.until,
+        };
+        let merged = |old: Entry| Entry {
+            opened_by: old.opened_by.max(new.opened_by),
+            until: old.until.max(new.until),
+        };
+        if self.entries.get(&subject).is_some_and(|old| merged(old) == old) {
+            return false;
+        }
+        self.entries
+            .entry(subject)
+            .and_upsert_with(|old| old.map_or(new, |old| merged(old.into_value())));
+        true
+    }
+}
+
+#[derive(Debug)]
+struct UntilForgotten(Arc<dyn Clock>);
+
+impl UntilForgotten {
+    fn left(&self, entry: &Entry) -> Option<Duration> {
+        Some(entry.until.since(self.0.now()).saturating_add(MARGIN))
+    }
+}
+
+impl Expiry<Subject, Entry> for UntilForgotten {
+    fn expire_after_create(&self, _: &Subject, entry: &Entry, _: Instant) -> Option<Duration> {
+        self.left(entry)
+    }
+
+    fn expire_after_update(&self, _: &Subject, entry: &Entry, _: Instant, _: Option<Duration>) -> Option<Duration> {
+        self.left(entry)
+    }
+}
