@@ -1,0 +1,334 @@
+//! What one connection is doing, and what it has been told to do: the few numbers that its reader, its requests and the sweep share.
+//!
+//! Time limits are kept by one sweep per worker over all pulses (`roster`) and not by timers: a timer armed and disarmed on every request costs more than
+//! the request's head, and twenty thousand idle connections would each hold one. The price is that a limit is kept to the sweep's step (a quarter
+//! second). All of it runs on one thread; the numbers are atomic because a connection that was upgraded may be moved elsewhere.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::task::Waker;
+
+use futures_util::task::AtomicWaker;
+
+use super::framing::{Fault, Framing};
+
+/// Counts the sweeps of a worker; what "now" means to a pulse.
+pub type Steps = Arc<AtomicU32>;
+
+/// What a connection has been told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// Go on.
+    GoOn,
+    /// Finish what has begun, then close.
+    Finish,
+    /// Close at once.
+    Cut,
+}
+
+/// Time limits, in steps of the sweep.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// From the first byte of a head, or of the connection, to the head's end.
+    pub head: u32,
+    /// Between two requests.
+    pub idle: u32,
+    /// Without the client taking anything of what is ready for it.
+    pub stall: u32,
+}
+
+/// One connection's state.
+#[derive(Debug)]
+pub struct Pulse {
+    steps: Steps,
+    /// When the present state of waiting began.
+    since: AtomicU32,
+    /// When the client last took something, or last had nothing to take.
+    moved: AtomicU32,
+    in_flight: AtomicU32,
+    /// Of those, the ones whose next piece the client has not asked for.
+    unasked: AtomicU32,
+    opened: AtomicBool,
+    inside_head: AtomicBool,
+    write_blocked: AtomicBool,
+    upgraded: AtomicBool,
+    heads: AtomicU64,
+    fault: AtomicU8,
+    order: AtomicU8,
+    served: AtomicWaker,
+    io: AtomicWaker,
+}
+
+impl Pulse {
+    /// A connection that was just accepted.
+    pub fn new(steps: Steps) -> Arc<Self> {
+        let now = steps.load(Relaxed);
+        Arc::new(Self {
+            steps,
+            since: AtomicU32::new(now),
+            moved: AtomicU32::new(now),
+            in_flight: AtomicU32::new(0),
+            unasked: AtomicU32::new(0),
+            opened: AtomicBool::new(false),
+            inside_head: AtomicBool::new(false),
+            write_blocked: AtomicBool::new(false),
+            upgraded: AtomicBool::new(false),
+            heads: AtomicU64::new(0),
+            fault: AtomicU8::new(0),
+            order: AtomicU8::new(0),
+            served: AtomicWaker::new(),
+            io: AtomicWaker::new(),
+        })
+    }
+
+    /// The reader has come so far. A head that begins sets the clock anew.
+    pub fn read(&self, framing: &Framing) {
+        if framing.is_inside_head() {
+            if !self.inside_head.swap(true, Relaxed) {
+                self.restart();
+            }
+        } else {
+            self.inside_head.store(false, Relaxed);
+        }
+        if let Some(fault) = framing.fault() {
+            self.fault.store(fault as u8, Relaxed);
+        }
+        self.heads.store(framing.heads(), Relaxed);
+        if framing.heads() > 0 {
+            self.open();
+        }
+    }
+
+    /// The client has shown that it speaks.
+    pub fn open(&self) {
+        self.opened.store(true, Relaxed);
+    }
+
+    /// Whether the request that is the `number`th of its connection (from 1) has a head that was found well-formed.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn vouches_for(&self, number: u64) -> Result<(), Fault> {
+        if number <= self.heads.load(Relaxed) {
+            return Ok(());
+        }
+        Err(Fault::from_number(self.fault.load(Relaxed)))
+    }
+
+    /// A request begins; it lasts until the answer's last byte was handed over.
+    pub fn begin(self: &Arc<Self>) -> Flight {
+        self.in_flight.fetch_add(1, Relaxed);
+        self.move_on();
+        Flight {
+            pulse: Arc::clone(self),
+            unasked: false,
+        }
+    }
+
+    /// The client took something.
+    pub fn move_on(&self) {
+        self.moved.store(self.now(), Relaxed);
+    }
+
+    /// Whether the socket takes no more bytes at present; `waker` is woken by an order.
+    pub fn write_blocked(&self, blocked: bool, waker: Option<&Waker>) {
+        if self.write_blocked.swap(blocked, Relaxed) != blocked {
+            self.move_on();
+        }
+        if let Some(waker) = waker {
+            self.io.register(waker);
+        }
+    }
+
+    /// The connection speaks another protocol from now on; its bytes are no longer looked at.
+    pub fn upgrade(&self) {
+        self.upgraded.store(true, Relaxed);
+    }
+
+    /// Whether it does.
+    pub fn is_upgraded(&self) -> bool {
+        self.upgraded.load(Relaxed)
+    }
+
+    /// What the connection has been told; `waker` is woken when that changes.
+    pub fn order(&self, waker: &Waker) -> Order {
+        self.served.register(waker);
+        self.standing_order()
+    }
+
+    /// What the connection has been told.
+    pub fn standing_order(&self) -> Order {
+        match self.order.load(Relaxed) {
+            0 => Order::GoOn,
+            1 => Order::Finish,
+            _ => Order::Cut,
+        }
+    }
+
+    /// Tells it to finish.
+    pub fn finish(&self) {
+        if self.order.fetch_max(1, Relaxed) < 1 {
+            self.restart();
+            self.served.wake();
+        }
+    }
+
+    /// Tells it to close at once.
+    pub fn cut(&self) {
+        if self.order.fetch_max(2, Relaxed) < 2 {
+            self.served.wake();
+            self.io.wake();
+        }
+    }
+
+    /// What its waiting has earned it.
+    pub fn judge(&self, patience: Patience) -> Order {
+        if self.is_stalled(patience.stall) {
+            return Order::Cut;
+        }
+        let busy = self.in_flight.load(Relaxed) > 0 || self.write_blocked.load(Relaxed);
+        if busy || self.is_upgraded() {
+            return Order::GoOn;
+        }
+        let waited = self.now().wrapping_sub(self.since.load(Relaxed));
+        let silent = !self.opened.load(Relaxed) || self.inside_head.load(Relaxed);
+        let told = self.standing_order() != Order::GoOn;
+        match (silent || told, waited) {
+            (true, waited) if waited > patience.head => Order::Cut,
+            (false, waited) if waited > patience.idle => Order::Finish,
+            _ => Order::GoOn,
+        }
+    }
+
+    fn is_stalled(&self, limit: u32) -> bool {
+        let in_flight = self.in_flight.load(Relaxed);
+        let nobody_asks = in_flight > 0 && in_flight == self.unasked.load(Relaxed);
+        let waits = self.write_blocked.load(Relaxed) || nobody_asks;
+        waits && self.now().wrapping_sub(self.moved.load(Relaxed)) > limit
+    }
+
+    fn restart(&self) {
+        self.since.store(self.now(), Relaxed);
+    }
+
+    fn now(&self) -> u32 {
+        self.steps.load(Relaxed)
+    }
+}
+
+/// A request under way.
+#[derive(Debug)]
+pub struct Flight {
+    pulse: Arc<Pulse>,
+    unasked: bool,
+}
+
+impl Flight {
+    /// A piece of the answer was handed over; whether there is another is asked only when the client has room for it.
+    pub fn handed_over(&mut self) {
+        self.pulse.move_on();
+        if !std::mem::replace(&mut self.unasked, true) {
+            self.pulse.unasked.fetch_add(1, Relaxed);
+        }
+    }
+
+    /// The next piece was asked for and is not there yet.
+    pub fn asked(&mut self) {
+        if std::mem::replace(&mut self.unasked, false) {
+            self.pulse.unasked.fetch_sub(1, Relaxed);
+        }
+    }
+}
+
+impl Drop for Flight {
+    fn drop(&mut self) {
+        self.asked();
+        if self.pulse.in_flight.fetch_sub(1, Relaxed) == 1 {
+            self.pulse.restart();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PATIENCE: Patience = Patience {
+        head: 4,
+        idle: 10,
+        stall: 6,
+    };
+
+    fn connection() -> (Steps, Arc<Pulse>) {
+        let steps = Steps::default();
+        (Arc::clone(&steps), Pulse::new(steps))
+    }
+
+    fn read(pulse: &Pulse, bytes: &[u8]) {
+        let mut framing = Framing::new(1024);
+        framing.observe(bytes);
+        pulse.read(&framing);
+    }
+
+    #[test]
+    fn a_connection_that_says_nothing_is_cut() {
+        let (steps, pulse) = connection();
+        steps.store(4, Relaxed);
+        assert_eq!(pulse.judge(PATIENCE), Order::GoOn);
+        steps.store(5, Relaxed);
+        assert_eq!(pulse.judge(PATIENCE), Order::Cut);
+    }
+
+    #[test]
+    fn a_head_that_trickles_is_cut_however_often_bytes_come() {
+        let (steps, pulse) = connection();
+        for step in 0..5 {
+            steps.store(step, Relaxed);
+            read(&pulse, b"GET / HT");
+            assert_eq!(pulse.judge(PATIENCE), Order::GoOn);
+        }
+        steps.store(5, Relaxed);
+        assert_eq!(pulse.judge(PATIENCE), Order::Cut);
+    }
+
+    #[test]
+    fn between_two_requests_a_connection_may_wait_longer_and_then_closes_politely() {
+        let (steps, pulse) = connection();
+        read(&pulse, b"GET / HTTP/1.1\r\n\r\n");
+        drop(pulse.begin());
+        steps.store(10, Relaxed);
+        assert_eq!(pulse.judge(PATIENCE), Order::GoOn);
+        steps.store(11, Relaxed);
+        assert_eq!(pulse.judge(PATIENCE), Order::Finish);
+    }
+
+    #[test]
+    fn a_request_under_way_may_wait_for_its_upstream() {
+        let (steps, pulse) = connection();
+        read(&pulse, b"GET / HTTP/1.1\r\n\r\n");
+        let mut flight = pulse.begin();
+        flight.handed_over();
+        flight.asked();
+        steps.store(1000, Relaxed);
+        assert_eq!(pulse.judge(PATIENCE), Order::GoOn);
+    }
+
+    #[test]
+    fn a_client_that_takes_nothing_of_its_answer_is_cut() {
+        let (steps, pulse) = connection();
+        read(&pulse, b"GET / HTTP/1.1\r\n\r\n");
+        let mut flight = pulse.begin();
+        flight.handed_over();
+        steps.store(7, Relaxed);
+        assert_eq!(pulse.judge(PATIENCE), Order::Cut);
+    }
+
+    #[test]
+    fn a_socket_that_takes_nothing_is_cut_even_after_an_upgrade() {
+        let (steps, pulse) = connection();
+        pulse.upgrade();
+        pulse.write_blocked(true, None);
+        steps.store(7, Relaxed);
+        assert_eq!(pulse.judge(PATIENCE), Order::Cut);
+    }
+}
