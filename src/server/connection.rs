@@ -1,0 +1,280 @@
+//! One connection from handshake to close.
+//!
+//! hyper has no time limits of its own that would fit (its header timeout also counts the wait for the next request), so it gets none: the pulse and
+//! the sweep keep them. Count limits are hyper's and h2's, set here. A body that stalls on its way in is the proxy's to time out; one that stalls on its way
+//! out holds at most what the buffers below allow, until the sweep cuts it off.
+
+use std::cell::Cell;
+use std::convert::Infallible;
+use std::future::{Future, poll_fn};
+use std::io;
+use std::net::SocketAddr;
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::CONNECTION;
+use http::{HeaderValue, Request, Response, StatusCode};
+use http_body::{Frame, SizeHint};
+use hyper::body::Incoming;
+use hyper::server::conn::{http1, http2};
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsAcceptor;
+
+use super::framing::{Fault, Framing};
+use super::listen::Kind;
+use super::pulse::{Flight, Order, Pulse};
+use super::redirect;
+use super::roster::Seat;
+use super::tap::{Reading, Tap};
+use crate::config::Limits;
+use crate::gateway::Worker;
+use crate::model::clock::Clock;
+use crate::model::secret;
+use crate::telemetry::Metrics;
+use crate::wire::Body;
+use crate::wire::origin::Peer;
+use crate::wire::reply::{Code, Problem};
+
+/// What HTTP/1 may buffer in each direction, unless the head limit is larger.
+const HTTP1_BUFFER: usize = 64 * 1024;
+/// What one HTTP/2 stream may have waiting for its client.
+const STREAM_SEND_BUFFER: usize = 64 * 1024;
+/// What a client may send on one stream, and on all together, before somebody reads it (RFC 9113 §6.9).
+const STREAM_WINDOW: u32 = 256 * 1024;
+const CONNECTION_WINDOW: u32 = 1024 * 1024;
+/// Streams that the client may open and reset before we have looked at them (CVE-2023-44487), and errors of its own making (CVE-2025-8671).
+const PENDING_RESETS: usize = 32;
+const LOCAL_RESETS: usize = 256;
+/// A client that is gone without a word is found out after these.
+const PING_EVERY: Duration = Duration::from_secs(30);
+const PING_WITHIN: Duration = Duration::from_secs(20);
+
+/// What stands behind one listener of one worker.
+pub struct Door {
+    pub worker: Rc<Worker>,
+    pub kind: Kind,
+    pub tls: Option<TlsAcceptor>,
+    pub metrics: Arc<Metrics>,
+    pub clock: Arc<dyn Clock>,
+}
+
+/// A connection that was accepted.
+#[derive(Debug)]
+pub struct Newcomer {
+    pub stream: TcpStream,
+    pub peer: SocketAddr,
+    pub seat: Seat,
+}
+
+/// What the requests of one connection share.
+struct Visit {
+    door: Rc<Door>,
+    peer: Peer,
+    pulse: Arc<Pulse>,
+    /// Requests dispatched so far.
+    dispatched: Cell<u64>,
+}
+
+impl Door {
+    /// Serves a connection to its end.
+    pub async fn serve(self: Rc<Self>, newcomer: Newcomer) {
+        let snapshot = self.worker.snapshot();
+        let limits = &snapshot.settings.server.limits;
+        let Newcomer { stream, peer, seat } = newcomer;
+        let mut peer = Peer {
+            ip: peer.ip().to_canonical(),
+            tls: false,
+            server_name: None,
+        };
+        let tls = match (self.kind, &self.tls) {
+            (Kind::Tls, Some(tls)) => tls.clone(),
+            (Kind::Tls, None) => return,
+            _ => return self.http1(peer, stream, seat, limits).await,
+        };
+        let handshake = tokio::time::timeout(limits.handshake_timeout, tls.accept(stream));
+        // Failures are the clients' (scanners, old protocols, a certificate they do not trust) and come in floods: they are not worth a log line.
+        let Ok(Ok(stream)) = handshake.await else { return };
+        let (_, session) = stream.get_ref();
+        peer.tls = true;
+        peer.server_name = session.server_name().map(|name| name.to_ascii_lowercase().into());
+        let http2 = session.alpn_protocol() == Some(b"h2");
+        if http2 {
+            self.http2(peer, stream, seat, limits).await;
+        } else {
+            self.http1(peer, stream, seat, limits).await;
+        }
+    }
+
+    async fn http1<S>(self: Rc<Self>, peer: Peer, stream: S, seat: Seat, limits: &Limits)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let visit = Rc::new(Visit::new(self, peer, &seat));
+        let pulse = Arc::clone(&visit.pulse);
+        let reading = Reading::Heads(Framing::new(limits.header_size.max(HTTP1_BUFFER)));
+        let io = TokioIo::new(Tap::new(stream, reading, seat));
+        let service = service_fn(move |request| Rc::clone(&visit).http1_request(request));
+        let connection = http1::Builder::new()
+            .max_header_size(limits.header_size)
+            .max_buf_size(limits.header_size.max(HTTP1_BUFFER))
+            .half_close(false)
+            .serve_connection(io, service)
+            .with_upgrades();
+        drive(
+            &pulse,
+            pin!(connection),
+            http1::UpgradeableConnection::graceful_shutdown,
+        )
+        .await;
+    }
+
+    async fn http2<S>(self: Rc<Self>, peer: Peer, stream: S, seat: Seat, limits: &Limits)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let visit = Rc::new(Visit::new(self, peer, &seat));
+        let pulse = Arc::clone(&visit.pulse);
+        let io = TokioIo::new(Tap::new(stream, Reading::Preface(0), seat));
+        let service = service_fn(move |request| Rc::clone(&visit).http2_request(request));
+        let connection = http2::Builder::new(SpawnLocal)
+            .timer(TokioTimer::new())
+            .max_concurrent_streams(limits.streams)
+            .max_header_list_size(u32::try_from(limits.header_size).unwrap_or(u32::MAX))
+            .max_pending_accept_reset_streams(PENDING_RESETS)
+            .max_local_error_reset_streams(LOCAL_RESETS)
+            .max_send_buf_size(STREAM_SEND_BUFFER)
+            .initial_stream_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(CONNECTION_WINDOW)
+            .keep_alive_interval(PING_EVERY)
+            .keep_alive_timeout(PING_WITHIN)
+            .serve_connection(io, service);
+        drive(&pulse, pin!(connection), http2::Connection::graceful_shutdown).await;
+    }
+}
+
+impl Visit {
+    fn new(door: Rc<Door>, peer: Peer, seat: &Seat) -> Self {
+        Self {
+            door,
+            peer,
+            pulse: Arc::clone(seat.pulse()),
+            dispatched: Cell::new(0),
+        }
+    }
+
+    async fn http1_request(self: Rc<Self>, request: Request<Incoming>) -> Result<Response<Counted>, Infallible> {
+        let flight = self.pulse.begin();
+        self.dispatched.set(self.dispatched.get() + 1);
+        let response = match self.pulse.vouches_for(self.dispatched.get()) {
+            Ok(()) => self.answer(request).await,
+            Err(fault) => self.refuse(&request, fault),
+        };
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            self.pulse.upgrade();
+        }
+        Ok(response.map(|body| Counted { body, flight }))
+    }
+
+    async fn http2_request(self: Rc<Self>, request: Request<Incoming>) -> Result<Response<Counted>, Infallible> {
+        let flight = self.pulse.begin();
+        let response = self.answer(request).await;
+        Ok(response.map(|body| Counted { body, flight }))
+    }
+
+    async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
+        if self.door.kind != Kind::Redirecting {
+            return self.door.worker.handle(&self.peer, request).await;
+        }
+        let snapshot = self.door.worker.snapshot();
+        let (head, _) = request.into_parts();
+        let response = redirect::answer(&snapshot.settings, &self.peer, &head, &self.request_id());
+        self.count("redirect", &head.method, &response);
+        response
+    }
+
+    /// A head that hyper has made sense of and others would read differently: nobody else may see it, and no byte after it counts (RFC 9112 §6.3).
+    fn refuse(&self, request: &Request<Incoming>, fault: Fault) -> Response<Body> {
+        let problem = Problem::new(Code::BadRequest, fault.detail());
+        let mut response = problem.into_response(&self.request_id());
+        response
+            .headers_mut()
+            .insert(CONNECTION, HeaderValue::from_static("close"));
+        self.count("malformed", request.method(), &response);
+        response
+    }
+
+    fn count(&self, route: &'static str, method: &http::Method, response: &Response<Body>) {
+        self.door
+            .metrics
+            .request(route, method, response.status(), Duration::ZERO);
+    }
+
+    fn request_id(&self) -> String {
+        secret::uuid_v7(self.door.clock.now()).map_or_else(|_| String::new(), |id| id.to_string())
+    }
+}
+
+/// Polls a connection to its end and passes on what the sweep or the drain orders. `finish` begins its graceful shutdown.
+async fn drive<C: Future>(pulse: &Pulse, mut connection: Pin<&mut C>, finish: fn(Pin<&mut C>)) {
+    let mut told = false;
+    poll_fn(|cx| {
+        match pulse.order(cx.waker()) {
+            Order::Cut => return Poll::Ready(()),
+            Order::Finish if !std::mem::replace(&mut told, true) => finish(connection.as_mut()),
+            _ => {}
+        }
+        // How it ended is the client's business: resets and broken bytes come in floods.
+        connection.as_mut().poll(cx).map(|_| ())
+    })
+    .await;
+}
+
+/// An answer's body that keeps its request counted until the last byte was handed over.
+#[derive(Debug)]
+struct Counted {
+    body: Body,
+    flight: Flight,
+}
+
+impl http_body::Body for Counted {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
+        let frame = Pin::new(&mut self.body).poll_frame(cx);
+        match &frame {
+            Poll::Ready(_) => self.flight.handed_over(),
+            Poll::Pending => self.flight.asked(),
+        }
+        frame
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// Runs HTTP/2 streams on the worker's own thread.
+#[derive(Clone, Copy, Debug)]
+struct SpawnLocal;
+
+impl<F> hyper::rt::Executor<F> for SpawnLocal
+where
+    F: Future + 'static,
+    F::Output: 'static,
+{
+    fn execute(&self, future: F) {
+        tokio::task::spawn_local(future);
+    }
+}
