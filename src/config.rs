@@ -5,6 +5,7 @@
 //! anything: `gateward check` is this room and nothing more.
 
 pub mod check;
+pub mod cors;
 pub mod file;
 pub mod portal;
 
@@ -18,6 +19,7 @@ use ipnet::IpNet;
 
 use crate::model::user::Role;
 pub use check::{Mistake, Mistakes};
+pub use cors::Cors;
 pub use portal::{Color, Logo, Portal};
 
 /// Reads and checks a file, environment overrides (`GATEWARD__SECTION__KEY`) included.

@@ -1,7 +1,10 @@
 //! Our own site: everything under `base_path`, and the JWKS. It knows which path is whose and hands each to one of two faces, JSON and pages, of the one machine in `auth`.
 
 pub mod api;
+pub mod bounce;
 pub mod csrf;
+pub mod form;
+pub mod kept_form;
 pub mod pages;
 pub mod refusal;
 pub mod return_to;

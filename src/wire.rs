@@ -2,7 +2,9 @@
 
 pub mod body;
 pub mod cookie;
+pub mod cors;
 pub mod hygiene;
+pub mod navigation;
 pub mod origin;
 pub mod patience;
 pub mod reply;
