@@ -1,1 +1,312 @@
-//! The JSON face.
+//! The JSON face: `2-contract.md` §3, row by row.
+//!
+//! Cookies are set when somebody signs in or refreshes by cookie, and taken away at sign-out, with the account, and when a refresh finds that the
+//! session is certainly over. A store that fails takes none away, but for sign-out: there the person wants this browser to forget, whatever else happens.
+
+use std::error::Error;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, ORIGIN, SET_COOKIE};
+use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, request};
+use http_body::Body as _;
+
+use super::credential::{bearer, identify};
+use super::endpoint::Endpoint;
+use super::intake;
+use super::refusal::{Refusal, internal};
+use super::shape::{
+    ChangePassword, Confirm, Granted, Listed, Listing, Login, Me, Present, Refresh, Register, Registered, Transport,
+    UserView, unused_life,
+};
+use crate::auth::{Auth, AuthError, SignedIn};
+use crate::config::RevocationMode;
+use crate::model::credential::Password;
+use crate::model::identity::Identity;
+use crate::model::session::SessionId;
+use crate::token::Tokens;
+use crate::wire::Body;
+use crate::wire::cookie::{self, Ours};
+use crate::wire::origin::{self, Origin};
+use crate::wire::reply::{self, Code, Problem};
+
+/// At sign-out the browser forgets what this origin stored and cached, both of which may show the person. Not `"cookies"`: that reaches every host of
+/// the registrable domain, and other sites' cookies are not ours to take.
+const FORGET: HeaderValue = HeaderValue::from_static(r#""cache", "storage""#);
+
+type Answer = Result<Response<Body>, Refusal>;
+
+/// The JSON face.
+#[derive(Debug)]
+pub(super) struct Api {
+    pub(super) base: String,
+    pub(super) public_url: Uri,
+    pub(super) auth: Arc<Auth>,
+    pub(super) tokens: Arc<Tokens>,
+}
+
+/// A request without its body.
+struct Ask<'a> {
+    origin: &'a Origin,
+    head: &'a request::Parts,
+    cookies: Ours<'a>,
+}
+
+impl Api {
+    /// Answers a request; every failure is an answer too.
+    pub(super) async fn answer<B>(&self, origin: &Origin, request: Request<B>) -> Response<Body>
+    where
+        B: http_body::Body<Data = Bytes>,
+        B::Error: Into<Box<dyn Error + Send + Sync>>,
+    {
+        let (head, body) = request.into_parts();
+        let answer = self.respond(origin, &head, body).await;
+        let response = answer.unwrap_or_else(|refusal| refusal.into_response(&origin.caller.request_id));
+        if head.method == Method::HEAD {
+            return without_body(response);
+        }
+        response
+    }
+
+    async fn respond<B>(&self, origin: &Origin, head: &request::Parts, body: B) -> Answer
+    where
+        B: http_body::Body<Data = Bytes>,
+        B::Error: Into<Box<dyn Error + Send + Sync>>,
+    {
+        let endpoint = Endpoint::find(&self.base, head.uri.path()).ok_or(AuthError::NotFound)?;
+        if head.method == Method::OPTIONS {
+            return Ok(options(endpoint));
+        }
+        if !endpoint.allow().split(", ").any(|method| head.method == method) {
+            let words = format!("This endpoint is asked by {}.", endpoint.allow());
+            let problem = Problem::new(Code::MethodNotAllowed, words);
+            return Err(problem.allow(HeaderValue::from_static(endpoint.allow())).into());
+        }
+        let cookies = cookie::find(&head.headers)
+            .map_err(|doubled| Problem::new(Code::BadRequest, format!("Cannot tell who is asking: {doubled}.")))?;
+        let ask = Ask { origin, head, cookies };
+        self.guard(&ask, endpoint)?;
+        self.dispatch(&ask, endpoint, body).await
+    }
+
+    async fn dispatch<B>(&self, ask: &Ask<'_>, endpoint: Endpoint, body: B) -> Answer
+    where
+        B: http_body::Body<Data = Bytes>,
+        B::Error: Into<Box<dyn Error + Send + Sync>>,
+    {
+        let headers = &ask.head.headers;
+        match endpoint {
+            Endpoint::Register => self.register(ask, intake::read(headers, body).await?).await,
+            Endpoint::Login => self.login(ask, intake::read(headers, body).await?).await,
+            Endpoint::Refresh => self.refresh(ask, intake::read_optional(headers, body).await?).await,
+            Endpoint::Logout => self.logout(ask, intake::read_optional(headers, body).await?).await,
+            Endpoint::LogoutAll => self.logout_all(ask).await,
+            Endpoint::Me if ask.head.method == Method::DELETE => {
+                self.delete_account(ask, intake::read(headers, body).await?).await
+            }
+            Endpoint::Me => self.me(ask).await,
+            Endpoint::Password => self.change_password(ask, intake::read(headers, body).await?).await,
+            Endpoint::Sessions => self.sessions(ask).await,
+            Endpoint::Session(id) => self.end_session(ask, id).await,
+            Endpoint::Jwks => Ok(self.jwks()),
+        }
+    }
+
+    /// An unsafe request that leans on our cookies, or that would move them, must come from a page of ours. A program without cookies sends neither
+    /// `Origin` nor `Sec-Fetch-Site`, and nobody can make a browser send such a request: it may pass.
+    fn guard(&self, ask: &Ask<'_>, endpoint: Endpoint) -> Result<(), Refusal> {
+        let headers = &ask.head.headers;
+        let by_cookie = ask.cookies != Ours::default();
+        let by_browser = headers.contains_key(ORIGIN) || headers.contains_key("sec-fetch-site");
+        let must_prove = by_cookie || (by_browser && endpoint.moves_cookies());
+        if !must_prove || origin::is_same_site(&ask.head.method, headers, &self.public_url, ask.origin) {
+            return Ok(());
+        }
+        let words = "Requests that use or change cookies must come from a page of this site.";
+        Err(Problem::new(Code::CrossSite, words).into())
+    }
+
+    async fn register(&self, ask: &Ask<'_>, body: Register) -> Answer {
+        let password = Password::new(body.password);
+        let user = self.auth.register(&ask.origin.caller, &body.email, password).await?;
+        let user = UserView::of(&user);
+        Ok(reply::json(StatusCode::CREATED, &Registered { user }))
+    }
+
+    async fn login(&self, ask: &Ask<'_>, body: Login) -> Answer {
+        let password = Password::new(body.password);
+        let signed_in = self.auth.login(&ask.origin.caller, &body.email, password).await?;
+        granted(&signed_in, body.transport)
+    }
+
+    async fn refresh(&self, ask: &Ask<'_>, body: Option<Refresh>) -> Answer {
+        let in_body = body.and_then(|body| body.refresh_token);
+        let (token, transport) = match (&in_body, ask.cookies.refresh) {
+            (Some(token), None) => (token.as_str(), Transport::Body),
+            (None, Some(token)) => (token, Transport::Cookie),
+            (None, None) => {
+                let words = "Send a refresh token, or sign in first.";
+                return Err(Problem::new(Code::NoToken, words).into());
+            }
+            (Some(_), Some(_)) => {
+                let words = "Send the refresh token in the body or in the cookie, not in both.";
+                return Err(Problem::new(Code::BadRequest, words).into());
+            }
+        };
+        match self.auth.refresh(&ask.origin.caller, token).await {
+            Ok(signed_in) => granted(&signed_in, transport),
+            Err(AuthError::SessionOver { dead: true }) if transport == Transport::Cookie => {
+                Err(Refusal::from(AuthError::SessionOver { dead: true }).with_cookies(cleared()))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn logout(&self, ask: &Ask<'_>, body: Option<Refresh>) -> Answer {
+        let in_body = body.and_then(|body| body.refresh_token);
+        let access = bearer(&ask.head.headers)?.or(ask.cookies.access);
+        let refresh = in_body.as_deref().or(ask.cookies.refresh);
+        match self.auth.logout(&ask.origin.caller, access, refresh).await {
+            Ok(()) => Ok(signed_out()),
+            Err(error) => {
+                let words =
+                    "This browser has forgotten you, but the session may live on until the store answers; try again.";
+                Err(Refusal::from(error).with_detail(words).with_cookies(cleared()))
+            }
+        }
+    }
+
+    async fn logout_all(&self, ask: &Ask<'_>) -> Answer {
+        let who = self.changer(ask).await?;
+        self.auth.logout_all(&ask.origin.caller, &who).await?;
+        Ok(signed_out())
+    }
+
+    async fn me(&self, ask: &Ask<'_>) -> Answer {
+        let who = self.reader(ask).await?;
+        let (user, session) = self.auth.me(&who).await?;
+        let user = UserView::with_age(&user);
+        let session = Present::of(&session);
+        Ok(reply::json(StatusCode::OK, &Me { user, session }))
+    }
+
+    async fn delete_account(&self, ask: &Ask<'_>, body: Confirm) -> Answer {
+        let who = self.changer(ask).await?;
+        let password = Password::new(body.password);
+        self.auth.delete_account(&ask.origin.caller, &who, password).await?;
+        Ok(signed_out())
+    }
+
+    async fn change_password(&self, ask: &Ask<'_>, body: ChangePassword) -> Answer {
+        let who = self.changer(ask).await?;
+        let (current, new) = (Password::new(body.current), Password::new(body.new));
+        self.auth
+            .change_password(&ask.origin.caller, &who, current, new)
+            .await?;
+        Ok(reply::empty(StatusCode::NO_CONTENT))
+    }
+
+    async fn sessions(&self, ask: &Ask<'_>) -> Answer {
+        let who = self.reader(ask).await?;
+        let sessions = self.auth.sessions(&who).await?;
+        let sessions = sessions
+            .iter()
+            .map(|session| Listed::of(session, who.session))
+            .collect();
+        Ok(reply::json(StatusCode::OK, &Listing { sessions }))
+    }
+
+    async fn end_session(&self, ask: &Ask<'_>, id: Option<SessionId>) -> Answer {
+        let who = self.changer(ask).await?;
+        let id = id.ok_or(AuthError::NotFound)?;
+        self.auth.end_session(&ask.origin.caller, &who, id).await?;
+        if id == who.session {
+            return Ok(signed_out());
+        }
+        Ok(reply::empty(StatusCode::NO_CONTENT))
+    }
+
+    fn jwks(&self) -> Response<Body> {
+        let (keys, max_age) = self.tokens.jwks();
+        let mut response = Response::new(Body::Full(keys));
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        if let Ok(line) = HeaderValue::try_from(format!("public, max-age={}", max_age.as_secs())) {
+            headers.insert(CACHE_CONTROL, line);
+        }
+        response
+    }
+
+    /// Who wants to see something: as on any proxied request.
+    async fn reader(&self, ask: &Ask<'_>) -> Result<Identity, Problem> {
+        self.identify(ask, RevocationMode::Cached).await
+    }
+
+    /// Who wants to change something: the store is asked whether the token still counts.
+    async fn changer(&self, ask: &Ask<'_>) -> Result<Identity, Problem> {
+        self.identify(ask, RevocationMode::Strict).await
+    }
+
+    async fn identify(&self, ask: &Ask<'_>, mode: RevocationMode) -> Result<Identity, Problem> {
+        let verified = identify(&self.tokens, &ask.head.headers, &ask.cookies, mode).await?;
+        Ok(verified.identity.clone())
+    }
+}
+
+/// The two cookies of somebody who is signed in, living as long as the session does unused.
+///
+/// # Errors
+/// A token of ours holds what no cookie may: that should not happen.
+pub(super) fn cookies_of(signed_in: &SignedIn) -> Result<Vec<HeaderValue>, Problem> {
+    let life = unused_life(&signed_in.session);
+    let access = cookie::set(cookie::ACCESS, &signed_in.access.jwt, life);
+    let refresh = cookie::set(cookie::REFRESH, signed_in.refresh.expose(), life);
+    let both: Option<Vec<HeaderValue>> = [access, refresh].into_iter().collect();
+    both.ok_or_else(|| internal(&AuthError::Internal("a token does not fit into a cookie".to_owned())))
+}
+
+/// The lines that take both cookies away.
+pub(super) fn cleared() -> Vec<HeaderValue> {
+    [cookie::ACCESS, cookie::REFRESH]
+        .into_iter()
+        .filter_map(cookie::clear)
+        .collect()
+}
+
+fn granted(signed_in: &SignedIn, transport: Transport) -> Answer {
+    let mut response = reply::json(StatusCode::OK, &Granted::of(signed_in, transport));
+    if transport == Transport::Cookie {
+        add_cookies(&mut response, cookies_of(signed_in)?);
+    }
+    Ok(response)
+}
+
+fn signed_out() -> Response<Body> {
+    let mut response = reply::empty(StatusCode::NO_CONTENT);
+    response.headers_mut().insert("clear-site-data", FORGET);
+    add_cookies(&mut response, cleared());
+    response
+}
+
+fn add_cookies(response: &mut Response<Body>, lines: Vec<HeaderValue>) {
+    for line in lines {
+        response.headers_mut().append(SET_COOKIE, line);
+    }
+}
+
+fn options(endpoint: Endpoint) -> Response<Body> {
+    let mut response = reply::empty(StatusCode::NO_CONTENT);
+    response
+        .headers_mut()
+        .insert(ALLOW, HeaderValue::from_static(endpoint.allow()));
+    response
+}
+
+/// The head of an answer to GET, for HEAD (RFC 9110 §9.3.2).
+fn without_body(response: Response<Body>) -> Response<Body> {
+    let (mut head, body) = response.into_parts();
+    if let Some(length) = body.size_hint().exact() {
+        head.headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
+    }
+    Response::from_parts(head, Body::Empty)
+}

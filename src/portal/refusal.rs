@@ -1,1 +1,183 @@
-//! Refusals: `AuthError` becomes a status and public words, in one match.
+//! Refusals: `AuthError` becomes a status and public words, in one match. What lies behind a failure is logged here, once, and told to nobody.
+
+use std::error::Error;
+use std::time::Duration;
+
+use http::header::SET_COOKIE;
+use http::{HeaderValue, Response};
+
+use crate::auth::AuthError;
+use crate::token::{Rejected, TokenError};
+use crate::wire::Body;
+use crate::wire::reply::{Code, Problem};
+
+/// When to try again after a store failed, in seconds: longer than a restart or a failover's first moments, shorter than a person's patience.
+const STORE_RETRY: u64 = 2;
+
+/// An answer that says no, and what becomes of the cookies with it.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    problem: Problem,
+    cookies: Vec<HeaderValue>,
+}
+
+impl Refusal {
+    /// The refusal with these `Set-Cookie` lines.
+    pub(super) fn with_cookies(mut self, cookies: Vec<HeaderValue>) -> Self {
+        self.cookies = cookies;
+        self
+    }
+
+    /// The refusal with other words.
+    pub(super) fn with_detail(mut self, detail: &str) -> Self {
+        detail.clone_into(&mut self.problem.detail);
+        self
+    }
+
+    pub(super) fn into_response(self, request_id: &str) -> Response<Body> {
+        let mut response = self.problem.into_response(request_id);
+        for line in self.cookies {
+            response.headers_mut().append(SET_COOKIE, line);
+        }
+        response
+    }
+}
+
+impl From<Problem> for Refusal {
+    fn from(problem: Problem) -> Self {
+        Self {
+            problem,
+            cookies: Vec::new(),
+        }
+    }
+}
+
+impl From<AuthError> for Refusal {
+    fn from(error: AuthError) -> Self {
+        problem(error).into()
+    }
+}
+
+/// The one match from rules to HTTP.
+pub(super) fn problem(error: AuthError) -> Problem {
+    match error {
+        AuthError::InvalidCredentials => {
+            Problem::new(Code::InvalidCredentials, "The e-mail address or the password is wrong.")
+        }
+        AuthError::SessionOver { .. } => Problem::new(Code::InvalidToken, "The session is over; sign in again."),
+        AuthError::RateLimited { retry_after } => {
+            Problem::new(Code::RateLimited, "Too many attempts; wait, then try again.")
+                .retry_after(seconds(retry_after))
+        }
+        AuthError::Overloaded { retry_after } => Problem::new(
+            Code::Overloaded,
+            "Too many people are signing in; try again in a moment.",
+        )
+        .retry_after(seconds(retry_after)),
+        AuthError::EmailTaken => Problem::new(Code::EmailTaken, "Sign in with it, or use another address."),
+        AuthError::InvalidEmail => Problem::new(Code::InvalidEmail, "Write it like ada@example.com."),
+        AuthError::WeakPassword(words) => Problem::new(Code::WeakPassword, words),
+        AuthError::RegistrationClosed => Problem::new(
+            Code::RegistrationClosed,
+            "Accounts are made by the operator of this site; ask for one.",
+        ),
+        AuthError::NotFound => Problem::new(Code::NotFound, "There is no such thing here."),
+        AuthError::Store(error) | AuthError::Token(TokenError::Store(error)) => store_unavailable(&error),
+        AuthError::Token(error) => internal(&error),
+        AuthError::Internal(_) => internal(&error),
+    }
+}
+
+/// What a caller is told whose access token was not accepted: never why.
+pub(super) fn rejected(error: Rejected) -> Problem {
+    match error {
+        Rejected::Invalid(_) | Rejected::Expired | Rejected::Revoked => Problem::new(
+            Code::InvalidToken,
+            "The access token is not accepted; refresh it, or sign in again.",
+        ),
+        Rejected::Unavailable(error) => store_unavailable(&error),
+    }
+}
+
+/// Something that should not happen: logged with its cause.
+pub(super) fn internal(error: &dyn Error) -> Problem {
+    tracing::error!(error = %chain(error), "a request to our own endpoints failed");
+    Problem::new(Code::Internal, "The fault is logged under the id in `instance`.")
+}
+
+fn store_unavailable(error: &dyn Error) -> Problem {
+    tracing::warn!(error = %chain(error), "a request to our own endpoints needed a store that failed");
+    Problem::new(
+        Code::StoreUnavailable,
+        "Nothing was lost, and you are still signed in if you were; try again in a moment.",
+    )
+    .retry_after(STORE_RETRY)
+}
+
+fn chain(error: &dyn Error) -> String {
+    let mut words = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        words = format!("{words}: {cause}");
+        next = cause.source();
+    }
+    words
+}
+
+/// Whole seconds, rounded up, so that nobody comes back too early.
+fn seconds(span: Duration) -> u64 {
+    span.as_secs() + u64::from(span.subsec_nanos() > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::StoreError;
+
+    fn unanswered() -> StoreError {
+        StoreError::Unanswered { store: "sessions" }
+    }
+
+    #[test]
+    fn each_refusal_has_its_promised_code() {
+        let wait = Duration::from_millis(1_500);
+        let cases = [
+            (AuthError::InvalidCredentials, Code::InvalidCredentials, None),
+            (AuthError::SessionOver { dead: false }, Code::InvalidToken, None),
+            (AuthError::SessionOver { dead: true }, Code::InvalidToken, None),
+            (AuthError::RateLimited { retry_after: wait }, Code::RateLimited, Some(2)),
+            (AuthError::Overloaded { retry_after: wait }, Code::Overloaded, Some(2)),
+            (AuthError::EmailTaken, Code::EmailTaken, None),
+            (AuthError::InvalidEmail, Code::InvalidEmail, None),
+            (AuthError::WeakPassword("short".into()), Code::WeakPassword, None),
+            (AuthError::RegistrationClosed, Code::RegistrationClosed, None),
+            (AuthError::NotFound, Code::NotFound, None),
+            (
+                AuthError::Store(unanswered()),
+                Code::StoreUnavailable,
+                Some(STORE_RETRY),
+            ),
+            (
+                AuthError::Token(unanswered().into()),
+                Code::StoreUnavailable,
+                Some(STORE_RETRY),
+            ),
+            (AuthError::Token(TokenError::NoSigningKey), Code::Internal, None),
+            (AuthError::Internal("x".into()), Code::Internal, None),
+        ];
+        for (error, code, retry_after) in cases {
+            let words = format!("{error:?}");
+            let told = problem(error);
+            assert_eq!((told.code, told.retry_after), (code, retry_after), "{words}");
+        }
+    }
+
+    #[test]
+    fn a_cause_is_not_told() {
+        let told = problem(AuthError::Internal("secret detail".into()));
+        assert!(!told.detail.contains("secret"));
+        for why in [Rejected::Invalid("bad signature"), Rejected::Expired, Rejected::Revoked] {
+            assert_eq!(rejected(why).detail, rejected(Rejected::Expired).detail);
+        }
+    }
+}
