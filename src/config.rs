@@ -4,10 +4,18 @@
 //! and collects every mistake on the way. Whoever holds a `Settings` need not doubt it. Nothing here opens a socket, makes a file or changes
 //! anything: `gateward check` is this room and nothing more.
 
+mod address;
 pub mod check;
 pub mod cors;
-pub mod file;
+mod file;
+mod nearest;
+mod place;
 pub mod portal;
+mod read;
+mod restart;
+mod units;
+mod values;
+mod words;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -21,13 +29,17 @@ use crate::model::user::Role;
 pub use check::{Mistake, Mistakes};
 pub use cors::Cors;
 pub use portal::{Color, Logo, Portal};
+pub use restart::keys_needing_restart;
 
 /// Reads and checks a file, environment overrides (`GATEWARD__SECTION__KEY`) included.
 ///
 /// # Errors
 /// Every mistake of the file at once, each with its line.
 pub fn load(path: &Path) -> Result<Settings, Mistakes> {
-    check::load(path, &std::env::vars().collect())
+    // A variable that is not UTF-8 is none of ours, and must not stop the gateway.
+    let variables =
+        std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    check::load(path, &variables.collect())
 }
 
 /// A whole configuration without mistakes.
@@ -419,3 +431,6 @@ pub enum Claim {
     /// `amr`, comma-joined
     Amr,
 }
+
+#[cfg(test)]
+mod tests;

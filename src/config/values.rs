@@ -1,0 +1,281 @@
+//! Values that are strings in the file and more than strings to us.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use http::Method;
+
+use super::read::Text;
+use super::{LogTarget, Rate, Target, units};
+use crate::model::user::Role;
+
+macro_rules! text {
+    ($($type:ty, $wanted:literal, $parse:expr;)*) => {$(
+        impl Text for $type {
+            const WANTED: &'static str = $wanted;
+
+            fn parse(text: &str) -> Result<Self, String> {
+                let parse: fn(&str) -> Result<Self, String> = $parse;
+                parse(text)
+            }
+        }
+    )*};
+}
+
+text! {
+    Span, "a duration like \"15m\"", |text| units::duration(text).map(Self);
+    Positive, "a duration like \"15m\"", positive;
+    Size, "a size like \"16MiB\"", |text| units::size(text).map(Self);
+    Rate, "a rate like \"20/1m\"", units::rate;
+    Plain, "a string", plain;
+    FilePath, "the path of a file", file_path;
+    Name, "a name", name;
+    Role, "a role", |text| text.parse().map_err(|error| format!("`{text}`: {error}"));
+    Method, "a method like \"GET\"", method;
+    RoutePath, "a path like \"/app\"", route_path;
+    BasePath, "a path like \"/auth\"", base_path;
+    Target, "the name of an upstream, or \"builtin:whoami\"", target;
+    Filter, "a level like \"info\"", filter;
+    LogTarget, "\"off\", \"stdout\" or the path of a file", log_target;
+    StoreAt, "a URL like \"sqlite://data/gateward.db\"", store_at;
+}
+
+/// A span of time that may be zero.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Span(pub(super) Duration);
+
+/// A span of time that is not zero.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Positive(pub(super) Duration);
+
+/// Octets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Size(pub(super) u64);
+
+/// A string of visible ASCII, not empty.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Plain(pub(super) String);
+
+/// A path, still relative to the configuration file's folder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct FilePath(pub(super) PathBuf);
+
+/// The name of a route or an upstream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Name(pub(super) String);
+
+/// A route's path prefix, without a slash at the end unless it is `/`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct RoutePath(pub(super) String);
+
+/// Where our own endpoints stand.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct BasePath(pub(super) String);
+
+/// Directives for the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Filter(pub(super) String);
+
+/// The path of a SQLite file, still relative to the configuration file's folder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct StoreAt(pub(super) PathBuf);
+
+fn positive(text: &str) -> Result<Positive, String> {
+    match units::duration(text)? {
+        Duration::ZERO => Err("must be longer than nothing".to_owned()),
+        span => Ok(Positive(span)),
+    }
+}
+
+fn plain(text: &str) -> Result<Plain, String> {
+    if text.is_empty() || !text.bytes().all(|b| b.is_ascii_graphic()) {
+        return Err(format!(
+            "`{}` must be visible ASCII without spaces, and not empty",
+            text.escape_debug()
+        ));
+    }
+    Ok(Plain(text.to_owned()))
+}
+
+fn file_path(text: &str) -> Result<FilePath, String> {
+    if text.is_empty() || text.contains('\0') {
+        return Err("must be the path of a file".to_owned());
+    }
+    Ok(FilePath(PathBuf::from(text)))
+}
+
+/// A name is a label in metrics and an audience in assertions.
+pub(super) fn name(text: &str) -> Result<Name, String> {
+    let letter = |b: u8| b.is_ascii_alphanumeric() || b"._-".contains(&b);
+    if (1..=64).contains(&text.len()) && text.bytes().all(letter) {
+        return Ok(Name(text.to_owned()));
+    }
+    Err(format!(
+        "`{}` is not a name; use 1 to 64 letters, digits, '.', '_' or '-'",
+        text.escape_debug()
+    ))
+}
+
+/// CONNECT asks for a tunnel and TRACE echoes credentials (RFC 9110 §9.3.6, §9.3.8): neither is ever proxied.
+fn method(text: &str) -> Result<Method, String> {
+    let upper = text.to_ascii_uppercase();
+    let method =
+        Method::from_bytes(text.as_bytes()).map_err(|_| format!("`{}` is not a method", text.escape_debug()))?;
+    match upper.as_str() {
+        "CONNECT" | "TRACE" => Err(format!("{upper} is never passed on; take it out")),
+        _ if upper != text => Err(format!(
+            "`{text}` is not a method; methods are written in capitals: `{upper}`"
+        )),
+        _ => Ok(method),
+    }
+}
+
+/// The same spellings that are refused in a request are refused here, or the route could never match.
+fn route_path(text: &str) -> Result<RoutePath, String> {
+    let wrong = |why: &str| {
+        Err(format!(
+            "`{}` {why}; write a plain prefix like \"/app\"",
+            text.escape_debug()
+        ))
+    };
+    if !text.starts_with('/') {
+        return wrong("does not begin with `/`");
+    }
+    if text.contains("//") {
+        return wrong("contains `//`");
+    }
+    if text.split('/').any(|segment| matches!(segment, "." | "..")) {
+        return wrong("contains a dot segment");
+    }
+    let forbidden = |b: u8| !b.is_ascii_graphic() || b"%;\\?#\"<>^`{|}*".contains(&b);
+    if let Some(b) = text.bytes().find(|b| forbidden(*b)) {
+        return wrong(&format!("contains `{}`", char::from(b).escape_debug()));
+    }
+    let trimmed = text.strip_suffix('/').filter(|rest| !rest.is_empty()).unwrap_or(text);
+    Ok(RoutePath(trimmed.to_owned()))
+}
+
+fn base_path(text: &str) -> Result<BasePath, String> {
+    let segment = |segment: &str| {
+        let letter = |b: u8| b.is_ascii_alphanumeric() || b"-._~".contains(&b);
+        !segment.is_empty() && segment.bytes().all(letter) && !matches!(segment, "." | "..")
+    };
+    let good = text.strip_prefix('/').is_some_and(|rest| rest.split('/').all(segment));
+    if !good {
+        return Err(format!(
+            "`{}` is not a path for our endpoints; write it like \"/auth\": a slash in front, none at the end, letters, digits, '-', '.', '_', '~'",
+            text.escape_debug()
+        ));
+    }
+    Ok(BasePath(text.to_owned()))
+}
+
+fn target(text: &str) -> Result<Target, String> {
+    match text.strip_prefix("builtin:") {
+        Some("whoami") => Ok(Target::Whoami),
+        Some(_) => Err(format!(
+            "`{}` is not built in; there is only `builtin:whoami`",
+            text.escape_debug()
+        )),
+        None => Ok(Target::Upstream(text.to_owned())),
+    }
+}
+
+/// `info`, or directives such as `info,gateward::proxy=debug`. A bare word that is no level would silently be taken for a module's name.
+fn filter(text: &str) -> Result<Filter, String> {
+    const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+    for directive in text.split(',') {
+        let (module, level) = directive
+            .split_once('=')
+            .map_or((None, directive), |(module, level)| (Some(module), level));
+        let known = LEVELS.contains(&level);
+        let plain = |b: u8| b.is_ascii_alphanumeric() || b"_:".contains(&b);
+        let module_is_good = module.is_none_or(|module| !module.is_empty() && module.bytes().all(plain));
+        if !known || !module_is_good {
+            let hint = super::nearest::hint(level, LEVELS);
+            return Err(format!("`{}` is not a level{hint}", directive.escape_debug()));
+        }
+    }
+    Ok(Filter(text.to_owned()))
+}
+
+fn log_target(text: &str) -> Result<LogTarget, String> {
+    match text {
+        "off" => Ok(LogTarget::Off),
+        "stdout" => Ok(LogTarget::Stdout),
+        "on" | "none" | "true" | "false" | "stderr" | "-" => Err(format!(
+            "`{text}` is not a place for lines; write \"off\", \"stdout\" or the path of a file"
+        )),
+        _ => file_path(text).map(|path| LogTarget::File(path.0)),
+    }
+}
+
+fn store_at(text: &str) -> Result<StoreAt, String> {
+    let example = "write it like \"sqlite://data/gateward.db\"";
+    let Some((scheme, rest)) = text.split_once("://") else {
+        return Err(format!("`{}` is not a store's URL; {example}", text.escape_debug()));
+    };
+    match scheme {
+        "sqlite" if rest.is_empty() || rest.contains(['?', '#', '\0']) || rest.ends_with('/') => {
+            Err(format!("`{}` names no file; {example}", text.escape_debug()))
+        }
+        "sqlite" => Ok(StoreAt(PathBuf::from(rest))),
+        // The rest is not repeated: it may hold a password.
+        _ => Err(format!(
+            "stores of kind `{}` are not supported; {example}",
+            scheme.escape_debug()
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_routes_path_is_clean_or_refused() {
+        for (text, kept) in [
+            ("/", "/"),
+            ("/app", "/app"),
+            ("/app/", "/app"),
+            ("/a-b/c.d/~e", "/a-b/c.d/~e"),
+        ] {
+            assert_eq!(route_path(text), Ok(RoutePath(kept.to_owned())));
+        }
+        for text in [
+            "", "app", "/a//b", "//", "/a/../b", "/.", "/a%2fb", "/a;b", "/a\\b", "/a b", "/é", "/a?b", "/a#b", "/a\0",
+        ] {
+            assert!(route_path(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn our_endpoints_cannot_take_the_whole_site() {
+        assert_eq!(base_path("/auth"), Ok(BasePath("/auth".to_owned())));
+        for text in ["", "/", "auth", "/auth/", "/a//b", "/../a", "/a%20"] {
+            assert!(base_path(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn methods_that_must_not_be_proxied_cannot_be_routed() {
+        assert_eq!(method("PURGE").unwrap().as_str(), "PURGE");
+        for text in ["CONNECT", "TRACE", "trace", "get", "", "G T"] {
+            assert!(method(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_misspelt_level_is_not_taken_for_a_module() {
+        assert!(filter("info,gateward::proxy=debug,hyper=off").is_ok());
+        for text in ["", "inof", "gateward", "info,", "a=b", "=info", "info, debug"] {
+            assert!(filter(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_stores_password_is_not_repeated() {
+        let refused = store_at("postgres://gateward:s3cret@db/x").unwrap_err();
+        assert!(!refused.contains("s3cret"), "{refused}");
+    }
+}
