@@ -1,55 +1,256 @@
 //! The page to read first: one request, from arrival to answer.
+//!
+//! ```text
+//! clean? ── who is calling ─┬─ our own path: portal, on the control plane
+//!                           └─ proxy: find the route ── admit ── forward, on this core
+//!                                                         └ renew (portal, control plane), then admit again
+//! ```
+//! Nothing is decided here: each step is one room's. What this page adds is the order, and that every outcome is an answer which is recorded once.
+
+mod record;
 
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use http::{Request, Response};
+use http::header::{CONNECTION, SET_COOKIE, STRICT_TRANSPORT_SECURITY};
+use http::{HeaderValue, Request, Response, request};
 use hyper::body::Incoming;
+use tokio::runtime::Handle;
+use tokio::task::JoinError;
+use uuid::fmt::Hyphenated;
 
 use crate::config::Settings;
-use crate::portal::Portal;
-use crate::proxy::Proxy;
+use crate::model::clock::Clock;
+use crate::model::secret;
+use crate::portal::{NotRenewed, Portal, Renewed};
+use crate::proxy::gate::{Admitted, Refused};
 use crate::proxy::upstream::Pools;
+use crate::proxy::{Found, Proxy};
+use crate::telemetry::{AccessLog, Metrics};
 use crate::wire::Body;
-use crate::wire::origin::Peer;
+use crate::wire::origin::{Origin, Peer};
+use crate::wire::reply::{Code, Problem};
+use crate::wire::{cookie, hygiene, origin};
+use record::Visit;
 
 /// A configuration at work, swapped whole at a reload; a request keeps the one that it began with.
 #[derive(Debug)]
 pub struct Snapshot {
     /// What was loaded.
     pub settings: Arc<Settings>,
-    /// Our own site.
-    pub portal: Arc<Portal>,
-    /// Other people's.
-    pub proxy: Proxy,
+    portal: Arc<Portal>,
+    proxy: Proxy,
+    hsts: Option<HeaderValue>,
+}
+
+impl Snapshot {
+    /// Brings together what one configuration made.
+    pub fn new(settings: Arc<Settings>, portal: Arc<Portal>, proxy: Proxy) -> Self {
+        let seconds = settings.tls.hsts.as_secs();
+        let hsts = (seconds > 0)
+            .then(|| HeaderValue::from_str(&format!("max-age={seconds}")).ok())
+            .flatten();
+        Self {
+            settings,
+            portal,
+            proxy,
+            hsts,
+        }
+    }
+}
+
+/// What all workers share beside the configuration.
+#[derive(Clone, Debug)]
+pub struct Shared {
+    /// The configuration of this moment.
+    pub snapshot: Arc<ArcSwap<Snapshot>>,
+    /// Where everything runs that may wait.
+    pub control: Handle,
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
+    /// Counts requests.
+    pub metrics: Arc<Metrics>,
+    /// Writes them down.
+    pub access_log: Arc<AccessLog>,
 }
 
 /// What one data-plane worker answers requests with.
 #[derive(Debug)]
 pub struct Worker {
-    snapshot: Arc<ArcSwap<Snapshot>>,
+    shared: Shared,
     pools: Pools,
-    control: tokio::runtime::Handle,
 }
 
 impl Worker {
-    /// A worker with pools of its own.
-    pub fn new(snapshot: Arc<ArcSwap<Snapshot>>, control: tokio::runtime::Handle) -> Self {
+    /// A worker with connection pools of its own.
+    pub fn new(shared: Shared) -> Self {
         Self {
-            snapshot,
+            shared,
             pools: Pools::default(),
-            control,
         }
     }
 
     /// The configuration of this moment.
     pub fn snapshot(&self) -> Arc<Snapshot> {
-        self.snapshot.load_full()
+        self.shared.snapshot.load_full()
     }
 
     /// One request, from arrival to answer. Every outcome is an answer.
     pub async fn handle(&self, peer: &Peer, request: Request<Incoming>) -> Response<Body> {
-        let _ = (peer, request, &self.pools, &self.control);
-        todo!()
+        let snapshot = self.shared.snapshot.load_full();
+        let mut visit = Visit::begin(&request, self.request_id());
+        let mut response = self.answer(&snapshot, peer, request, &mut visit).await;
+        if let (true, Some(hsts)) = (visit.https(peer), &snapshot.hsts) {
+            response.headers_mut().insert(STRICT_TRANSPORT_SECURITY, hsts.clone());
+        }
+        visit.end(&self.shared, peer, &response);
+        response
     }
+
+    /// Answers a request that was refused below this page (framing that hyper hides): recorded like any other.
+    pub fn refuse<B: http_body::Body>(&self, peer: &Peer, request: &Request<B>, problem: Problem) -> Response<Body> {
+        let visit = Visit::begin(request, self.request_id());
+        let response = and_close(problem.into_response(visit.request_id()));
+        visit.end(&self.shared, peer, &response);
+        response
+    }
+
+    async fn answer(
+        &self,
+        snapshot: &Snapshot,
+        peer: &Peer,
+        request: Request<Incoming>,
+        visit: &mut Visit,
+    ) -> Response<Body> {
+        let (head, body) = request.into_parts();
+        let authority = match hygiene::check(peer, &head) {
+            Ok(authority) => authority,
+            Err(unclean) => return and_close(unclean.problem().into_response(visit.request_id())),
+        };
+        let trusted = &snapshot.settings.server.trusted_proxies;
+        let origin = origin::read(peer, authority, &head.headers, trusted, Arc::clone(visit.request_id()));
+        let origin = visit.arrived(origin);
+        if snapshot.portal.owns(&head.uri) {
+            visit.endpoint(snapshot.portal.endpoint(&head.uri));
+            return self.ours(snapshot, &origin, Request::from_parts(head, body)).await;
+        }
+        self.theirs(snapshot, &origin, Request::from_parts(head, body), visit)
+            .await
+    }
+
+    /// A path of our own: the portal answers, where waiting harms nobody.
+    async fn ours(&self, snapshot: &Snapshot, origin: &Arc<Origin>, request: Request<Incoming>) -> Response<Body> {
+        let (portal, from) = (Arc::clone(&snapshot.portal), Arc::clone(origin));
+        let answered = self
+            .shared
+            .control
+            .spawn(async move { portal.answer(&from, request).await })
+            .await;
+        answered.unwrap_or_else(|error| broken(&error).into_response(&origin.caller.request_id))
+    }
+
+    /// Somebody else's: find, admit, forward.
+    async fn theirs(
+        &self,
+        snapshot: &Snapshot,
+        origin: &Arc<Origin>,
+        request: Request<Incoming>,
+        visit: &mut Visit,
+    ) -> Response<Body> {
+        let request_id = &origin.caller.request_id;
+        let route = match snapshot
+            .proxy
+            .find(origin.authority.host(), request.method(), request.uri().path())
+        {
+            Ok(route) => route,
+            Err(problem) => return problem.into_response(request_id),
+        };
+        visit.found(&route);
+        let (head, body) = request.into_parts();
+        let (admitted, cookies) = self.admit(snapshot, &route, origin, &head).await;
+        let mut response = match admitted {
+            Ok(admitted) => {
+                visit.admitted(&admitted);
+                let request = Request::from_parts(head, body);
+                snapshot.proxy.forward(&self.pools, admitted, origin, request).await
+            }
+            Err(problem) => problem.into_response(request_id),
+        };
+        response
+            .headers_mut()
+            .extend(cookies.into_iter().map(|line| (SET_COOKIE, line)));
+        response
+    }
+
+    /// Judges a request, renewing its session on the way if that is all it lacks. The cookies go with the answer, whatever it is.
+    async fn admit(
+        &self,
+        snapshot: &Snapshot,
+        route: &Arc<Found>,
+        origin: &Arc<Origin>,
+        head: &request::Parts,
+    ) -> (Result<Admitted, Problem>, Vec<HeaderValue>) {
+        let judge = |access| snapshot.proxy.admit(route, origin, &head.method, &head.headers, access);
+        match judge(None).await {
+            Ok(admitted) => return (Ok(admitted), Vec::new()),
+            Err(Refused::Unauthenticated(problem) | Refused::Denied(problem)) => return (Err(problem), Vec::new()),
+            Err(Refused::Renewable) => {}
+        }
+        let (access, cookies) = match self.renew(snapshot, origin, head).await {
+            Ok(Renewed { access, set_cookies }) => (access, set_cookies),
+            // No token at all is judged like one that does not count: nobody on an optional route, a refusal on a guarded one.
+            Err(NotRenewed::Over { clear }) => (String::new(), clear),
+            Err(NotRenewed::Failed(problem)) => return (Err(problem), Vec::new()),
+        };
+        let judged = match judge(Some(&access)).await {
+            Ok(admitted) => Ok(admitted),
+            Err(Refused::Unauthenticated(problem) | Refused::Denied(problem)) => Err(problem),
+            Err(Refused::Renewable) => Err(Problem::new(Code::InvalidToken, "sign in again")),
+        };
+        (judged, cookies)
+    }
+
+    async fn renew(
+        &self,
+        snapshot: &Snapshot,
+        origin: &Arc<Origin>,
+        head: &request::Parts,
+    ) -> Result<Renewed, NotRenewed> {
+        let refresh = cookie::find(&head.headers)
+            .ok()
+            .and_then(|ours| ours.refresh.map(str::to_owned));
+        let Some(refresh) = refresh else {
+            return Err(NotRenewed::Over { clear: Vec::new() });
+        };
+        let (portal, from) = (Arc::clone(&snapshot.portal), Arc::clone(origin));
+        let renewed = self
+            .shared
+            .control
+            .spawn(async move { portal.renew(&from, &refresh).await })
+            .await;
+        renewed.unwrap_or_else(|error| Err(NotRenewed::Failed(broken(&error))))
+    }
+
+    /// A UUIDv7. It only tells requests apart, so the nil one will do where the system has no random bytes.
+    fn request_id(&self) -> Arc<str> {
+        let id = secret::uuid_v7(self.shared.clock.now()).unwrap_or_default();
+        Arc::from(&*id.hyphenated().encode_lower(&mut [0; Hyphenated::LENGTH]))
+    }
+}
+
+/// A request whose framing is in doubt leaves no connection behind that could carry the rest of it.
+fn and_close(mut response: Response<Body>) -> Response<Body> {
+    response
+        .headers_mut()
+        .insert(CONNECTION, HeaderValue::from_static("close"));
+    response
+}
+
+/// A task on the control plane panicked: that request ends, and nothing else.
+fn broken(error: &JoinError) -> Problem {
+    tracing::error!(%error, "a request ended in a panic");
+    Problem::new(
+        Code::Internal,
+        "the gateway failed to answer this request; its log says why",
+    )
 }

@@ -17,6 +17,7 @@ use hyper::body::Incoming;
 
 use crate::config::{Route, Settings};
 use crate::telemetry::Metrics;
+use crate::telemetry::metrics::RouteMetrics;
 use crate::token::Tokens;
 use crate::wire::Body;
 use crate::wire::origin::Origin;
@@ -77,4 +78,6 @@ impl Proxy {
 pub struct Found {
     /// What the file says.
     pub route: Route,
+    /// Its counters.
+    pub counts: RouteMetrics,
 }

@@ -16,8 +16,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::CONNECTION;
-use http::{HeaderValue, Request, Response, StatusCode};
+use http::{Request, Response, StatusCode};
 use http_body::{Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
@@ -202,12 +201,7 @@ impl Visit {
     /// A head that hyper has made sense of and others would read differently: nobody else may see it, and no byte after it counts (RFC 9112 §6.3).
     fn refuse(&self, request: &Request<Incoming>, fault: Fault) -> Response<Body> {
         let problem = Problem::new(Code::BadRequest, fault.detail());
-        let mut response = problem.into_response(&self.request_id());
-        response
-            .headers_mut()
-            .insert(CONNECTION, HeaderValue::from_static("close"));
-        self.count("malformed", request.method(), &response);
-        response
+        self.door.worker.refuse(&self.peer, request, problem)
     }
 
     fn count(&self, route: &'static str, method: &http::Method, response: &Response<Body>) {

@@ -11,6 +11,7 @@ use http::uri::Authority;
 use http::{HeaderMap, Method, StatusCode, Version, request};
 
 use super::origin::Peer;
+use super::reply::{Code, Problem};
 
 /// A request that is refused before anybody looks at what it wants; the connection closes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +23,16 @@ pub struct Unclean {
 }
 
 impl Unclean {
+    /// What the client is told.
+    pub fn problem(self) -> Problem {
+        let code = match self.status {
+            StatusCode::MISDIRECTED_REQUEST => Code::MisdirectedRequest,
+            StatusCode::NOT_IMPLEMENTED => Code::NotImplemented,
+            _ => Code::BadRequest,
+        };
+        Problem::new(code, self.detail)
+    }
+
     const fn bad(detail: &'static str) -> Self {
         Self {
             status: StatusCode::BAD_REQUEST,

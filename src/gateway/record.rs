@@ -1,0 +1,115 @@
+//! What is learnt of a request on its way, for the one line and the few counts that it leaves behind.
+
+use std::sync::Arc;
+
+use http::{Method, Request, Response, Uri};
+use http_body::Body as _;
+use tokio::time::Instant;
+
+use super::Shared;
+use crate::model::user::UserId;
+use crate::proxy::Found;
+use crate::proxy::gate::Admitted;
+use crate::telemetry::access::Entry;
+use crate::wire::Body;
+use crate::wire::origin::{Origin, Peer};
+
+/// Stands for a route in metrics and logs where there is none: refused before, or not found.
+const NO_ROUTE: &str = "none";
+
+/// One request on its way.
+pub(super) struct Visit {
+    began: Instant,
+    request_id: Arc<str>,
+    method: Method,
+    uri: Uri,
+    bytes_in: Option<u64>,
+    origin: Option<Arc<Origin>>,
+    answered_by: AnsweredBy,
+    user: Option<UserId>,
+}
+
+enum AnsweredBy {
+    Nobody,
+    Endpoint(&'static str),
+    Route(Arc<Found>),
+}
+
+impl Visit {
+    pub(super) fn begin<B: http_body::Body>(request: &Request<B>, request_id: Arc<str>) -> Self {
+        Self {
+            began: Instant::now(),
+            request_id,
+            method: request.method().clone(),
+            uri: request.uri().clone(),
+            bytes_in: request.body().size_hint().exact(),
+            origin: None,
+            answered_by: AnsweredBy::Nobody,
+            user: None,
+        }
+    }
+
+    /// The id given at arrival; a trusted proxy's own may take its place in `Origin`.
+    pub(super) fn request_id(&self) -> &Arc<str> {
+        &self.request_id
+    }
+
+    pub(super) fn arrived(&mut self, origin: Origin) -> Arc<Origin> {
+        Arc::clone(self.origin.insert(Arc::new(origin)))
+    }
+
+    pub(super) fn endpoint(&mut self, name: &'static str) {
+        self.answered_by = AnsweredBy::Endpoint(name);
+    }
+
+    pub(super) fn found(&mut self, route: &Arc<Found>) {
+        self.answered_by = AnsweredBy::Route(Arc::clone(route));
+    }
+
+    pub(super) fn admitted(&mut self, admitted: &Admitted) {
+        self.user = admitted.who().map(|verified| verified.identity.user);
+    }
+
+    /// Whether the client's own connection is over TLS.
+    pub(super) fn https(&self, peer: &Peer) -> bool {
+        self.origin.as_ref().map_or(peer.tls, |origin| origin.https)
+    }
+
+    /// Counts the request and writes it down. For a streamed answer that is when its head is ready: what comes after is the network's time.
+    pub(super) fn end(self, shared: &Shared, peer: &Peer, response: &Response<Body>) {
+        let took = self.began.elapsed();
+        let status = response.status();
+        let route = match &self.answered_by {
+            AnsweredBy::Route(found) => {
+                found.counts.request(&self.method, status, took);
+                found.route.name.as_str()
+            }
+            AnsweredBy::Endpoint(name) => {
+                shared.metrics.request(name, &self.method, status, took);
+                name
+            }
+            AnsweredBy::Nobody => {
+                shared.metrics.request(NO_ROUTE, &self.method, status, took);
+                NO_ROUTE
+            }
+        };
+        if !shared.access_log.is_on() {
+            return;
+        }
+        let origin = self.origin.as_deref();
+        shared.access_log.record(&Entry {
+            time: shared.clock.now().minus(took),
+            request_id: origin.map_or(&self.request_id, |origin| &origin.caller.request_id),
+            client: origin.map_or(peer.ip, |origin| origin.caller.ip),
+            method: &self.method,
+            host: origin.map_or("", |origin| origin.authority.host()),
+            path: self.uri.path(),
+            route,
+            status: status.as_u16(),
+            took,
+            bytes_in: self.bytes_in,
+            bytes_out: response.body().size_hint().exact(),
+            user: self.user,
+        });
+    }
+}
