@@ -7,4 +7,16 @@
     reason = "a test fails by panicking"
 )]
 
+mod command_line;
+mod config;
+mod hashing;
+mod header_boundary;
+mod refresh;
+mod renewal;
+mod revocation;
+mod secrets;
+mod server;
+mod sign_in;
+mod tokens;
+mod upstream;
 mod world;

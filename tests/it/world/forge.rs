@@ -39,6 +39,16 @@ impl Forge {
         self.pair.public_key().as_ref().to_vec()
     }
 
+    /// The same in PEM.
+    pub fn public_pem(&self) -> String {
+        pem("RSA PUBLIC KEY", &self.public())
+    }
+
+    /// The modulus as a JWK shows it.
+    pub fn modulus(&self) -> String {
+        encode(self.pair.public_key().modulus().big_endian_without_leading_zero())
+    }
+
     /// A token with this header and these claims, truly signed.
     pub fn sign(&self, header: &Value, claims: &Value) -> String {
         self.sign_text(&header.to_string(), &claims.to_string())

@@ -119,6 +119,13 @@ impl Outcome {
         self
     }
 
+    /// Fails when the command succeeded.
+    #[track_caller]
+    pub fn code_is_not_0(self) -> Self {
+        assert!(matches!(self.code, 1 | 2), "the command was not refused: {self:?}");
+        self
+    }
+
     /// Standard output as JSON.
     #[track_caller]
     pub fn json(&self) -> Value {

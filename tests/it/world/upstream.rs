@@ -91,7 +91,25 @@ impl Upstream {
     /// Hands the connection to the script as soon as a request's head is there.
     #[track_caller]
     pub fn scripted(script: impl Fn(&Recorded, &mut Wire) -> io::Result<Then> + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a port for an upstream");
+        Self::serving(
+            TcpListener::bind("127.0.0.1:0").expect("a port for an upstream"),
+            script,
+        )
+    }
+
+    /// The friendly one on a port that is bound already.
+    #[track_caller]
+    pub fn on(listener: TcpListener) -> Self {
+        Self::serving(
+            listener,
+            answering(|_| "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n".to_owned()),
+        )
+    }
+
+    fn serving(
+        listener: TcpListener,
+        script: impl Fn(&Recorded, &mut Wire) -> io::Result<Then> + Send + Sync + 'static,
+    ) -> Self {
         let port = listener.local_addr().expect("the upstream's port").port();
         let shared = Arc::new(Shared {
             script: Mutex::new(Arc::new(script)),
