@@ -1,0 +1,296 @@
+//! Every way known to get a header of one's own past the boundary.
+
+use std::sync::Arc;
+
+use super::*;
+use crate::config::{Access, Claim, HostPattern, IdentityHeaders, RevocationMode, RouteKind, Target};
+use crate::model::caller::Caller;
+
+fn route() -> Route {
+    Route {
+        name: "app".into(),
+        host: HostPattern::Any,
+        path: "/".into(),
+        methods: Vec::new(),
+        target: Target::Whoami,
+        strip_prefix: false,
+        access: Access::Public,
+        roles: Vec::new(),
+        kind: RouteKind::Auto,
+        accept_cookie: true,
+        accept_bearer: true,
+        revocation: RevocationMode::Cached,
+        identity: IdentityHeaders {
+            headers: vec![(HeaderName::from_static("tenant_id"), Claim::Session)],
+            assertion: false,
+        },
+        forward_token: false,
+        websocket: false,
+        csrf: true,
+        preserve_host: true,
+        body_size: None,
+        allow_semicolon: false,
+        allow_encoded_slash: false,
+    }
+}
+
+fn origin(trusted: bool) -> Origin {
+    Origin {
+        caller: Caller {
+            ip: [203, 0, 113, 9].into(),
+            user_agent: "test".into(),
+            request_id: Arc::from("0190a3b2-7c4d-7e5f-8a9b-0c1d2e3f4a5b"),
+        },
+        peer: [192, 0, 2, 1].into(),
+        trusted,
+        https: true,
+        authority: "app.test:8443".parse().unwrap(),
+    }
+}
+
+fn headers(lines: &[(&str, &str)]) -> HeaderMap {
+    let mut map = HeaderMap::new();
+    for (name, value) in lines {
+        map.append(HeaderName::from_bytes(name.as_bytes()).unwrap(), value.parse().unwrap());
+    }
+    map
+}
+
+fn sent(origin: &Origin, lines: &[(&str, &str)]) -> HeaderMap {
+    let route = route();
+    let mut headers = headers(lines);
+    let prior = Prior::read(origin, &headers);
+    Boundary::new([&route].into_iter()).strip_request(&mut headers, true);
+    let told = Told {
+        origin,
+        route: &route,
+        who: None,
+        assertion: None,
+    };
+    tell(&mut headers, told, prior);
+    headers
+}
+
+#[track_caller]
+fn says(headers: &HeaderMap, name: &str, expected: &[&str]) {
+    let found: Vec<&str> = headers.get_all(name).iter().map(|v| v.to_str().unwrap()).collect();
+    assert_eq!(found, expected, "{name}");
+}
+
+#[test]
+fn no_spelling_of_a_managed_name_gets_through() {
+    for name in [
+        "X-Forwarded-User",
+        "x_forwarded_user",
+        "X.Forwarded-User",
+        "x-forwarded.email",
+        "X_Forwarded-Groups",
+        "x-forwarded-preferred-username",
+        "x~forwarded!user",
+        "Remote-User",
+        "remote_user",
+        "remote.groups",
+        "REMOTE_EMAIL",
+        "X-Auth-Request-User",
+        "x_auth_request_email",
+        "x-auth-request-access-token",
+        "X-Gateward-Assertion",
+        "x_gateward_assertion",
+        "x-gateward-anything",
+        "X-Real-IP",
+        "x_real_ip",
+        "x_request_id",
+        "x_forwarded_for",
+        "x_forwarded_host",
+        "x-forwarded-port",
+        "tenant-id",
+        "Tenant_Id",
+        "tenant.id",
+    ] {
+        let headers = sent(&origin(false), &[(name, "forged"), (name, "twice"), ("accept", "*/*")]);
+        assert!(
+            headers.values().all(|value| value != "forged" && value != "twice"),
+            "{name}"
+        );
+        assert!(headers.contains_key("accept"));
+    }
+}
+
+#[test]
+fn ordinary_names_stay() {
+    for name in [
+        "x-forward",
+        "x-forwardeduser",
+        "remote-users",
+        "referer",
+        "x-requested-with",
+        "x-real",
+        "tenant",
+        "forwarded-to",
+        "range",
+    ] {
+        says(&sent(&origin(false), &[(name, "kept")]), name, &["kept"]);
+    }
+}
+
+#[test]
+fn every_connection_line_names_fields_to_take_off_and_never_ours() {
+    let headers = sent(
+        &origin(false),
+        &[
+            ("connection", "close, X-Secret"),
+            ("Connection", "x-other,x-forwarded-for, X-Request-Id,host"),
+            ("x-secret", "1"),
+            ("x-other", "1"),
+            ("keep-alive", "timeout=5"),
+            ("te", "trailers"),
+            ("trailer", "x"),
+            ("upgrade", "websocket"),
+            ("proxy-authorization", "Basic x"),
+            ("proxy-connection", "keep-alive"),
+            ("expect", "100-continue"),
+            ("accept", "*/*"),
+        ],
+    );
+    let mut names: Vec<&str> = headers.keys().map(HeaderName::as_str).collect();
+    names.sort_unstable();
+    assert_eq!(
+        names,
+        [
+            "accept",
+            "forwarded",
+            "host",
+            "traceparent",
+            "x-forwarded-for",
+            "x-forwarded-host",
+            "x-forwarded-proto",
+            "x-request-id"
+        ]
+    );
+}
+
+#[test]
+fn where_a_request_comes_from_is_what_we_saw() {
+    let forged = [
+        ("x-forwarded-for", "10.0.0.1"),
+        ("x-forwarded-proto", "http"),
+        ("x-forwarded-host", "evil.test"),
+        ("forwarded", "for=10.0.0.1"),
+        ("x-request-id", "mine"),
+        ("host", "app.test:8443"),
+    ];
+    let headers = sent(&origin(false), &forged);
+    says(&headers, "x-forwarded-for", &["192.0.2.1"]);
+    says(&headers, "x-forwarded-proto", &["https"]);
+    says(&headers, "x-forwarded-host", &["app.test:8443"]);
+    says(
+        &headers,
+        "forwarded",
+        &["for=192.0.2.1;host=\"app.test:8443\";proto=https"],
+    );
+    says(&headers, "x-request-id", &["0190a3b2-7c4d-7e5f-8a9b-0c1d2e3f4a5b"]);
+    says(&headers, "host", &["app.test:8443"]);
+}
+
+#[test]
+fn a_trusted_proxy_is_appended_to() {
+    let lines = [
+        ("x-forwarded-for", "203.0.113.9"),
+        ("x-forwarded-for", "198.51.100.2"),
+        ("x_forwarded_for", "10.0.0.1"),
+        ("x-forwarded-host", "public.test"),
+        ("forwarded", "for=203.0.113.9"),
+    ];
+    let headers = sent(&origin(true), &lines);
+    says(&headers, "x-forwarded-for", &["203.0.113.9, 198.51.100.2, 192.0.2.1"]);
+    says(&headers, "x_forwarded_for", &[]);
+    says(&headers, "x-forwarded-host", &["public.test"]);
+    says(
+        &headers,
+        "forwarded",
+        &["for=203.0.113.9, for=192.0.2.1;host=\"app.test:8443\";proto=https"],
+    );
+    let two = sent(
+        &origin(true),
+        &[("x-forwarded-host", "a.test"), ("x-forwarded-host", "b.test")],
+    );
+    says(&two, "x-forwarded-host", &["app.test:8443"]);
+}
+
+#[test]
+fn a_valid_trace_goes_on_and_any_other_begins_anew() {
+    let valid = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    let kept = sent(&origin(false), &[("traceparent", valid), ("tracestate", "a=b")]);
+    says(&kept, "traceparent", &[valid]);
+    says(&kept, "tracestate", &["a=b"]);
+    let begun = "00-0190a3b27c4d7e5f8a9b0c1d2e3f4a5b-8a9b0c1d2e3f4a5b-01";
+    for bad in [
+        "",
+        "00-4BF92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+        "00-00000000000000000000000000000000-00f067aa0ba902b7-01",
+        "00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01",
+        "ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+        "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-x",
+        "00_4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+    ] {
+        let headers = sent(&origin(false), &[("traceparent", bad), ("tracestate", "a=b")]);
+        says(&headers, "traceparent", &[begun]);
+        says(&headers, "tracestate", &[]);
+    }
+    says(
+        &sent(&origin(false), &[("traceparent", valid), ("traceparent", valid)]),
+        "traceparent",
+        &[begun],
+    );
+}
+
+#[test]
+fn our_credentials_stay_here() {
+    let route = route();
+    let boundary = Boundary::new([&route].into_iter());
+    let lines = [("cookie", "a=1; __Host-gateward=t; b=2"), ("authorization", "Bearer t")];
+    let mut kept = headers(&lines);
+    boundary.strip_request(&mut kept, true);
+    says(&kept, "cookie", &["a=1; b=2"]);
+    says(&kept, "authorization", &["Bearer t"]);
+    let mut taken = headers(&lines);
+    boundary.strip_request(&mut taken, false);
+    says(&taken, "authorization", &[]);
+}
+
+#[test]
+fn an_upstream_cannot_speak_in_our_name() {
+    let route = route();
+    let mut answer = headers(&[
+        ("connection", "close, x-private"),
+        ("x-private", "1"),
+        ("keep-alive", "timeout=5"),
+        ("transfer-encoding", "chunked"),
+        ("trailer", "x-sum"),
+        ("set-cookie", "__Host-gateward=x"),
+        ("set-cookie", "theirs=1"),
+        ("x-gateward-assertion", "x"),
+        ("x-frame-options", "DENY"),
+        ("x-forwarded-user", "theirs to say"),
+    ]);
+    Boundary::new([&route].into_iter()).strip_response(&mut answer);
+    let mut names: Vec<&str> = answer.keys().map(HeaderName::as_str).collect();
+    names.sort_unstable();
+    assert_eq!(names, ["set-cookie", "trailer", "x-forwarded-user", "x-frame-options"]);
+    says(&answer, "set-cookie", &["theirs=1"]);
+}
+
+#[test]
+fn an_upgrade_must_be_named_by_connection() {
+    let websocket = headers(&[("connection", "keep-alive, Upgrade"), ("upgrade", "websocket")]);
+    assert!(wanted_upgrade(&websocket).is_some());
+    assert!(wanted_upgrade(&headers(&[("upgrade", "websocket")])).is_none());
+    assert!(
+        wanted_upgrade(&headers(&[
+            ("connection", "upgrade"),
+            ("upgrade", "a"),
+            ("upgrade", "b")
+        ]))
+        .is_none()
+    );
+}
