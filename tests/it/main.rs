@@ -17,6 +17,7 @@ mod revocation;
 mod secrets;
 mod server;
 mod sign_in;
+mod store_contract;
 mod tokens;
 mod upstream;
 mod world;
