@@ -59,7 +59,12 @@ impl<'r> Columns<'r> {
         Unreadable(format!("a {} whose `{column}` cannot be read", self.kind))
     }
 
+    /// A column's value. NULL is none: the driver alone would take it for a zero.
     fn get<T: Decode<'r, Sqlite> + Type<Sqlite>>(&self, column: &str) -> Result<T, Unreadable> {
+        self.get_if_any(column)?.ok_or_else(|| self.unreadable(column))
+    }
+
+    fn get_if_any<T: Decode<'r, Sqlite> + Type<Sqlite>>(&self, column: &str) -> Result<Option<T>, Unreadable> {
         self.row.try_get(column).map_err(|_| self.unreadable(column))
     }
 
@@ -76,7 +81,7 @@ impl<'r> Columns<'r> {
     where
         T: Decode<'r, Sqlite> + Type<Sqlite>,
     {
-        let Some(value) = self.get::<Option<T>>(column)? else {
+        let Some(value) = self.get_if_any(column)? else {
             return Ok(None);
         };
         make(value).map(Some).ok_or_else(|| self.unreadable(column))
