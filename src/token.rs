@@ -186,6 +186,11 @@ impl Tokens {
         tokio::join!(keys, self.state.revocations.follow());
     }
 
+    /// Whether revocations made elsewhere reach this node; for readiness.
+    pub fn hears_revocations(&self) -> bool {
+        self.state.revocations.is_feed_up()
+    }
+
     /// Signs an access token for a session. Its life ends with the session's at the latest.
     ///
     /// # Errors

@@ -137,6 +137,11 @@ impl Revocations {
         }
     }
 
+    /// Whether it works.
+    pub(super) fn is_feed_up(&self) -> bool {
+        self.down_since.load(Ordering::Acquire) == UP
+    }
+
     /// Memory: two loads for a token that was looked up at this version.
     fn recall(&self, who: &Identity, clearance: &Clearance) -> Result<(), Rejected> {
         if clearance.epoch.load(Ordering::Acquire) == REVOKED {
