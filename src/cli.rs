@@ -1,1 +1,202 @@
 //! The commands.
+//!
+//! Every command but `serve` and `healthcheck` works on the files and stores directly, so it needs no running gateway; running ones learn of what changed
+//! through the stores. Answers go to standard output (a table for people, JSON with `--json`), complaints to standard error in one line.
+
+mod check;
+mod healthcheck;
+mod keys;
+mod listing;
+mod session;
+mod token;
+mod user;
+
+use std::io;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::{Parser, Subcommand};
+use tokio::runtime::{Builder, Runtime};
+
+use crate::app::rooms::{Rooms, Use};
+use crate::app::{self, AppError, Ending};
+use crate::auth::{Auth, AuthError};
+use crate::config::{self, Settings};
+use crate::token::TokenError;
+
+/// The one-line answer to a command that was refused or failed.
+#[derive(Debug, thiserror::Error)]
+enum CliError {
+    /// The gateway, or what it is made of.
+    #[error(transparent)]
+    App(#[from] AppError),
+    /// The rules of accounts.
+    #[error("{}", refusal(.0))]
+    Auth(#[from] AuthError),
+    /// Keys and tokens.
+    #[error(transparent)]
+    Token(#[from] TokenError),
+    /// The terminal, a pipe, a file.
+    #[error("{what}: {source}")]
+    Io {
+        /// What was tried.
+        what: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Anything else, in words that say what to do.
+    #[error("{0}")]
+    Refused(String),
+}
+
+impl CliError {
+    fn io(what: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
+        let what = what.into();
+        move |source| Self::Io { what, source }
+    }
+}
+
+/// Puts an authentication gateway in front of existing backends.
+#[derive(Debug, Parser)]
+#[command(name = "gateward", version)]
+struct Arguments {
+    /// The configuration file
+    #[arg(
+        long,
+        global = true,
+        env = "GATEWARD_CONFIG",
+        default_value = "gateward.toml",
+        value_name = "FILE"
+    )]
+    config: PathBuf,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run until SIGTERM or SIGINT; this is also what happens without a command
+    Serve,
+    /// Report every mistake in the configuration
+    Check,
+    /// Accounts
+    #[command(subcommand)]
+    User(user::Command),
+    /// Sign-ins
+    #[command(subcommand)]
+    Session(session::Command),
+    /// Signing keys
+    #[command(subcommand)]
+    Keys(keys::Command),
+    /// Access tokens
+    #[command(subcommand)]
+    Token(token::Command),
+    /// Ask the running gateway whether it is ready
+    Healthcheck,
+}
+
+/// Reads the arguments, does what they say, and returns 0 when it is done, 1 when it was refused or failed; clap ends with 2 on wrong usage.
+pub fn run() -> ExitCode {
+    let arguments = Arguments::parse();
+    match dispatch(arguments) {
+        Ok(code) => code,
+        Err(error) => {
+            complain(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn dispatch(arguments: Arguments) -> Result<ExitCode, CliError> {
+    let file = arguments.config;
+    match arguments.command.unwrap_or(Command::Serve) {
+        Command::Serve => serve(&file),
+        Command::Check => check::run(&file).map(done),
+        Command::Healthcheck => healthcheck::run(&file).map(done),
+        Command::User(command) => user::run(command, &Desk::open(&file)?).map(done),
+        Command::Session(command) => session::run(command, &Desk::open(&file)?).map(done),
+        Command::Keys(command) => keys::run(command, &Desk::open(&file)?).map(done),
+        Command::Token(command) => token::run(command, &file).map(done),
+    }
+}
+
+fn done((): ()) -> ExitCode {
+    ExitCode::SUCCESS
+}
+
+fn serve(file: &std::path::Path) -> Result<ExitCode, CliError> {
+    let runtime = runtime()?;
+    let ending = runtime.block_on(app::serve(file))?;
+    // Maintenance and probes have nothing to finish.
+    runtime.shutdown_background();
+    match ending {
+        Ending::Drained => Ok(ExitCode::SUCCESS),
+        Ending::Cut => Ok(ExitCode::FAILURE),
+    }
+}
+
+/// The control plane's threads, for `serve` and for the commands alike.
+fn runtime() -> Result<Runtime, CliError> {
+    Builder::new_multi_thread()
+        .worker_threads(2)
+        .thread_name("gateward-control")
+        .enable_all()
+        .build()
+        .map_err(CliError::io("cannot start a thread"))
+}
+
+/// What the commands work with: the same rooms as a running gateway's, without its listeners.
+struct Desk {
+    runtime: Runtime,
+    rooms: Rooms,
+    auth: Auth,
+}
+
+impl Desk {
+    fn open(file: &std::path::Path) -> Result<Self, CliError> {
+        let settings = settings(file)?;
+        let runtime = runtime()?;
+        let rooms = runtime.block_on(Rooms::open(&settings, Use::Command))?;
+        let tokens = Arc::clone(&rooms.tokens);
+        let auth = rooms.auth(&settings, &tokens);
+        Ok(Self { runtime, rooms, auth })
+    }
+}
+
+impl Drop for Desk {
+    fn drop(&mut self) {
+        self.rooms.audit.flush();
+    }
+}
+
+fn settings(file: &std::path::Path) -> Result<Settings, CliError> {
+    config::load(file).map_err(|mistakes| CliError::App(AppError::Config(mistakes)))
+}
+
+/// What an operator is told; nothing has to be hidden from them.
+fn refusal(error: &AuthError) -> String {
+    match error {
+        AuthError::NotFound => "no such account or session; `gateward user list` shows the accounts".to_owned(),
+        AuthError::EmailTaken => {
+            "the address has an account already; change it with `gateward user set-roles`".to_owned()
+        }
+        AuthError::InvalidEmail => "not an e-mail address; write it like ada@example.com".to_owned(),
+        other => other.to_string(),
+    }
+}
+
+/// The error and its causes, in one line.
+fn complain(error: &CliError) {
+    let mut line = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        let text = error.to_string();
+        if !line.contains(&text) {
+            line.push_str(": ");
+            line.push_str(&text);
+        }
+        cause = error.source();
+    }
+    eprintln!("gateward: {line}");
+}

@@ -22,14 +22,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
 use rustls::ServerConfig;
 use tokio::sync::watch;
 
 use crate::config;
-use crate::gateway::{Snapshot, Worker};
-use crate::model::clock::Clock;
-use crate::telemetry::Metrics;
+use crate::gateway::Shared;
 use listen::{Kind, Sockets};
 use roster::Seats;
 use worker::{Stage, Thread};
@@ -67,34 +64,26 @@ pub struct Addresses {
     pub http: Option<SocketAddr>,
 }
 
-/// What the server answers with, and over what.
-#[derive(Clone, Debug)]
-pub struct Plan {
-    /// The configuration at work.
-    pub snapshot: Arc<ArcSwap<Snapshot>>,
-    /// For the `https` listener.
-    pub tls: Option<Arc<ServerConfig>>,
-    /// Where it is counted.
-    pub metrics: Arc<Metrics>,
-    /// What time it is.
-    pub clock: Arc<dyn Clock>,
-}
-
 impl Server {
-    /// Listens on every address before it starts the first worker, so that a taken port is an error and not a half-started gateway. `make` builds each worker.
+    /// Listens on every address before it starts the first worker, so that a taken port is an error and not a half-started gateway. `tls` is for the `https`
+    /// listener; every worker answers from what is `shared`.
     ///
     /// # Errors
     /// When an address cannot be listened on or a thread not be started.
-    pub fn start(settings: &config::Server, plan: &Plan, make: impl Fn() -> Worker) -> Result<Self, ServerError> {
+    pub fn start(
+        settings: &config::Server,
+        tls: Option<Arc<ServerConfig>>,
+        shared: &Shared,
+    ) -> Result<Self, ServerError> {
         let (stage, stages) = watch::channel(Stage::Serving);
         let seats = Seats::new(settings.limits.connections);
         let (sockets, addresses) = Self::listen(settings)?;
         let mut threads = Vec::with_capacity(sockets.len());
         for (number, sockets) in sockets.into_iter().enumerate() {
             let bench = worker::Bench {
-                worker: make(),
+                shared: shared.clone(),
                 sockets,
-                plan: plan.clone(),
+                tls: tls.clone(),
                 seats: Arc::clone(&seats),
                 stages: stages.clone(),
             };

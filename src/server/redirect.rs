@@ -24,10 +24,7 @@ pub fn answer(settings: &Settings, peer: &Peer, head: &request::Parts, request_i
             Some(response) => return response,
             None => Problem::new(Code::BadRequest, "The target cannot stand in a redirect."),
         },
-        Err(unclean) if unclean.status == StatusCode::NOT_IMPLEMENTED => {
-            Problem::new(Code::NotImplemented, unclean.detail)
-        }
-        Err(unclean) => Problem::new(Code::BadRequest, unclean.detail),
+        Err(unclean) => unclean.problem(),
     };
     let mut response = problem.into_response(request_id);
     response

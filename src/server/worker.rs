@@ -4,17 +4,17 @@ use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use rustls::ServerConfig;
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::watch;
 use tokio::task::spawn_local;
 use tokio_rustls::TlsAcceptor;
 
-use super::Plan;
 use super::connection::{Door, Newcomer};
 use super::listen::{self, Kind, Sockets};
 use super::roster::{Roster, STEP, Seats};
-use crate::gateway::Worker;
+use crate::gateway::{Shared, Worker};
 
 /// How far the server's life has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -30,9 +30,9 @@ pub enum Stage {
 /// Everything that a thread takes with it.
 #[derive(Debug)]
 pub struct Bench {
-    pub worker: Worker,
+    pub shared: Shared,
     pub sockets: Sockets,
-    pub plan: Plan,
+    pub tls: Option<Arc<ServerConfig>>,
     pub seats: Arc<Seats>,
     pub stages: watch::Receiver<Stage>,
 }
@@ -86,7 +86,9 @@ fn run(bench: Bench, started: &std::sync::mpsc::SyncSender<io::Result<()>>) {
         match adopt(bench.sockets) {
             Ok(listeners) => {
                 let _ = started.send(Ok(()));
-                serve(bench.worker, listeners, bench.plan, bench.seats, bench.stages).await;
+                let roster = Roster::sharing(bench.seats);
+                let doors = doors(&bench.shared, bench.tls, listeners);
+                serve(doors, &roster, bench.stages).await;
             }
             Err(error) => {
                 let _ = started.send(Err(error));
@@ -102,27 +104,34 @@ fn adopt(sockets: Sockets) -> io::Result<Vec<(Kind, TcpListener)>> {
     sockets.into_iter().map(adopt).collect()
 }
 
-async fn serve(
-    worker: Worker,
+/// One worker behind as many doors as there are listeners; its upstream pools are made here, on its own thread.
+fn doors(
+    shared: &Shared,
+    tls: Option<Arc<ServerConfig>>,
     listeners: Vec<(Kind, TcpListener)>,
-    plan: Plan,
-    seats: Arc<Seats>,
-    mut stages: watch::Receiver<Stage>,
-) {
-    let roster = Roster::sharing(seats);
-    let worker = Rc::new(worker);
-    let mut accepting = Vec::new();
-    for (kind, listener) in listeners {
+) -> Vec<(Rc<Door>, TcpListener)> {
+    let worker = Rc::new(Worker::new(shared.clone()));
+    let door = |(kind, listener)| {
         let door = Door {
             worker: Rc::clone(&worker),
             kind,
-            tls: plan.tls.clone().map(TlsAcceptor::from),
-            metrics: Arc::clone(&plan.metrics),
-            clock: Arc::clone(&plan.clock),
+            tls: tls.clone().map(TlsAcceptor::from),
+            metrics: Arc::clone(&shared.metrics),
+            clock: Arc::clone(&shared.clock),
         };
-        accepting.push(spawn_local(accept(Rc::new(door), listener, Arc::clone(&roster))));
+        (Rc::new(door), listener)
+    };
+    listeners.into_iter().map(door).collect()
+}
+
+async fn serve(doors: Vec<(Rc<Door>, TcpListener)>, roster: &Arc<Roster>, mut stages: watch::Receiver<Stage>) {
+    if let Some((door, _)) = doors.first() {
+        spawn_local(sweep(Rc::clone(&door.worker), Arc::clone(roster)));
     }
-    let sweep = spawn_local(sweep(Rc::clone(&worker), Arc::clone(&roster)));
+    let mut accepting = Vec::new();
+    for (door, listener) in doors {
+        accepting.push(spawn_local(accept(door, listener, Arc::clone(roster))));
+    }
     let _ = stages.wait_for(|stage| *stage > Stage::Serving).await;
     for task in accepting {
         task.abort();
@@ -132,7 +141,6 @@ async fn serve(
         () = roster.empty() => {}
         _ = stages.wait_for(|stage| *stage > Stage::Draining) => {}
     }
-    sweep.abort();
 }
 
 /// Takes connections from one listener. While no seat is free it takes none: see `roster`.

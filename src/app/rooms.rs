@@ -1,0 +1,110 @@
+//! The rooms below the data plane, built from the ground up: logs, secret, stores, tokens, hashing, rules.
+
+use std::sync::Arc;
+
+use tokio::runtime::Handle;
+
+use super::{AppError, secret_file, system};
+use crate::auth::Auth;
+use crate::auth::hashing::Hasher;
+use crate::config::{LogTarget, Settings};
+use crate::gateway::Snapshot;
+use crate::model::clock::{Clock, SystemClock};
+use crate::portal::Portal;
+use crate::proxy::Proxy;
+use crate::store::Stores;
+use crate::telemetry::{Audit, Metrics};
+use crate::token::Tokens;
+
+/// What the rooms are opened for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Use {
+    /// A running gateway.
+    Serving,
+    /// One command: standard output is the answer's, so audit events go to a file or nowhere.
+    Command,
+}
+
+/// Everything that the two planes and the commands share.
+#[derive(Debug)]
+pub struct Rooms {
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
+    /// Where it is counted.
+    pub metrics: Arc<Metrics>,
+    /// Where security events go.
+    pub audit: Arc<Audit>,
+    /// What is kept.
+    pub stores: Stores,
+    /// Keys, tokens, revocations.
+    pub tokens: Arc<Tokens>,
+    /// The hashing pool.
+    pub hasher: Arc<Hasher>,
+}
+
+impl Rooms {
+    /// Opens them; the calling runtime is the control plane.
+    ///
+    /// # Errors
+    /// When a file, a store or a key is not as it must be.
+    pub async fn open(settings: &Settings, purpose: Use) -> Result<Self, AppError> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let metrics = Arc::new(Metrics::new());
+        let target = audit_target(&settings.log.audit, purpose);
+        let audit = Audit::open_counted(&target, &metrics).map_err(system("cannot open log.audit"))?;
+        let secret = secret_file::open(&settings.store)?;
+        let stores = Stores::open(&settings.store, &metrics).await?;
+        let tokens = Tokens::open(
+            &settings.tokens,
+            &settings.store,
+            &secret,
+            &stores,
+            Arc::clone(&clock),
+            Handle::current(),
+            Arc::clone(&metrics),
+        )
+        .await?;
+        let hasher = Hasher::new(&settings.auth.password, Arc::clone(&metrics));
+        let hasher = hasher.map_err(system("cannot start the hashing threads"))?;
+        Ok(Self {
+            clock,
+            metrics,
+            audit: Arc::new(audit),
+            stores,
+            tokens,
+            hasher: Arc::new(hasher),
+        })
+    }
+
+    /// The rules of accounts under the given settings.
+    pub fn auth(&self, settings: &Settings, tokens: &Arc<Tokens>) -> Auth {
+        Auth::new(
+            &settings.auth,
+            &settings.tokens,
+            &self.stores,
+            Arc::clone(tokens),
+            Arc::clone(&self.hasher),
+            Arc::clone(&self.clock),
+            Arc::clone(&self.metrics),
+            Arc::clone(&self.audit),
+        )
+    }
+
+    /// A configuration ready to be put to work.
+    ///
+    /// # Errors
+    /// When its routes cannot be built.
+    pub fn snapshot(&self, settings: &Arc<Settings>, tokens: &Arc<Tokens>) -> Result<Snapshot, AppError> {
+        let auth = Arc::new(self.auth(settings, tokens));
+        let portal = Portal::new(settings, auth, Arc::clone(tokens));
+        let proxy = Proxy::new(settings, Arc::clone(tokens), Arc::clone(&self.metrics))?;
+        Ok(Snapshot::new(Arc::clone(settings), Arc::new(portal), proxy))
+    }
+}
+
+fn audit_target(target: &LogTarget, purpose: Use) -> LogTarget {
+    match (target, purpose) {
+        (LogTarget::Stdout, Use::Command) => LogTarget::Off,
+        _ => target.clone(),
+    }
+}

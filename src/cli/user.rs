@@ -1,0 +1,169 @@
+//! `user …`: accounts.
+
+use std::io::{self, BufRead};
+
+use clap::Subcommand;
+use serde::Serialize;
+
+use super::listing::{self, Format, Row};
+use super::{CliError, Desk};
+use crate::model::clock::Timestamp;
+use crate::model::credential::Password;
+use crate::model::user::{Role, User};
+
+/// What can be done to accounts.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Make an account; the password is asked for twice
+    Add {
+        /// The address that signs in
+        email: String,
+        /// What the account may do; give it again for more
+        #[arg(long = "role", value_name = "ROLE")]
+        roles: Vec<Role>,
+        /// Read the password from the first line of standard input
+        #[arg(long)]
+        password_stdin: bool,
+        #[command(flatten)]
+        format: Format,
+    },
+    /// List all accounts, oldest first
+    List {
+        #[command(flatten)]
+        format: Format,
+    },
+    /// Show one account
+    Show {
+        /// E-mail address or id
+        user: String,
+        #[command(flatten)]
+        format: Format,
+    },
+    /// Replace an account's roles; none takes them all away
+    SetRoles {
+        /// E-mail address or id
+        user: String,
+        /// The roles
+        roles: Vec<Role>,
+        #[command(flatten)]
+        format: Format,
+    },
+    /// Keep an account from signing in and end its sessions
+    Disable {
+        /// E-mail address or id
+        user: String,
+        #[command(flatten)]
+        format: Format,
+    },
+    /// Let an account sign in again
+    Enable {
+        /// E-mail address or id
+        user: String,
+        #[command(flatten)]
+        format: Format,
+    },
+    /// Take an account away, and its sessions
+    Delete {
+        /// E-mail address or id
+        user: String,
+        #[command(flatten)]
+        format: Format,
+    },
+}
+
+#[derive(Debug, Serialize)]
+struct Line {
+    id: String,
+    email: String,
+    roles: Vec<Role>,
+    created_at: String,
+    disabled_at: Option<String>,
+}
+
+impl From<User> for Line {
+    fn from(user: User) -> Self {
+        Self {
+            id: user.id.to_string(),
+            email: user.email.to_string(),
+            roles: user.roles,
+            created_at: user.created_at.to_string(),
+            disabled_at: user.disabled_at.as_ref().map(Timestamp::to_string),
+        }
+    }
+}
+
+impl Row for Line {
+    const TITLES: &'static [&'static str] = &["ID", "EMAIL", "ROLES", "CREATED", "DISABLED"];
+
+    fn cells(&self) -> Vec<String> {
+        let roles: Vec<&str> = self.roles.iter().map(Role::as_str).collect();
+        vec![
+            self.id.clone(),
+            self.email.clone(),
+            roles.join(","),
+            self.created_at.clone(),
+            listing::optional(self.disabled_at.as_ref()),
+        ]
+    }
+}
+
+/// Does it.
+pub fn run(command: Command, desk: &Desk) -> Result<(), CliError> {
+    let auth = &desk.auth;
+    let (user, format) = match command {
+        Command::List { format } => {
+            let users = desk.runtime.block_on(auth.users())?;
+            let lines: Vec<Line> = users.into_iter().map(Line::from).collect();
+            listing::print(&lines, format);
+            return Ok(());
+        }
+        Command::Add {
+            email,
+            roles,
+            password_stdin,
+            format,
+        } => {
+            let password = if password_stdin {
+                read_password()?
+            } else {
+                ask_password()?
+            };
+            (desk.runtime.block_on(auth.add_user(&email, password, roles))?, format)
+        }
+        Command::Show { user, format } => (desk.runtime.block_on(auth.find_user(&user))?, format),
+        Command::SetRoles { user, roles, format } => (desk.runtime.block_on(auth.set_roles(&user, &roles))?, format),
+        Command::Disable { user, format } => (desk.runtime.block_on(auth.disable(&user))?, format),
+        Command::Enable { user, format } => (desk.runtime.block_on(auth.enable(&user))?, format),
+        Command::Delete { user, format } => (desk.runtime.block_on(auth.remove_user(&user))?, format),
+    };
+    listing::print_one(&Line::from(user), format);
+    Ok(())
+}
+
+fn ask_password() -> Result<Password, CliError> {
+    let ask = |prompt| {
+        rpassword::prompt_password(prompt).map_err(CliError::io(
+            "no terminal to ask for the password on; use --password-stdin",
+        ))
+    };
+    let first = ask("Password: ")?;
+    let second = ask("Once more: ")?;
+    if first != second {
+        return Err(CliError::Refused(
+            "the two passwords differ; nothing was changed".to_owned(),
+        ));
+    }
+    Ok(Password::new(first))
+}
+
+fn read_password() -> Result<Password, CliError> {
+    let mut line = String::new();
+    io::stdin()
+        .lock()
+        .read_line(&mut line)
+        .map_err(CliError::io("cannot read the password from standard input"))?;
+    let password = line
+        .strip_suffix('\n')
+        .map_or(line.as_str(), |line| line.strip_suffix('\r').unwrap_or(line));
+    Ok(Password::new(password.to_owned()))
+}
