@@ -19,7 +19,11 @@ pub mod refresh;
 mod revocation;
 mod ring;
 mod sealed;
+#[cfg(test)]
+mod tests;
 pub mod verify;
+#[cfg(test)]
+mod world;
 
 use std::fmt;
 use std::sync::Arc;

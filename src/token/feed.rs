@@ -30,21 +30,27 @@ impl Revocations {
     /// Reads everything that still counts, without waiting for news. A store that fails leaves the feed down and is tried again by `follow`.
     pub(super) async fn load(&self) {
         let mut place = self.place.lock().await;
-        if let Err(error) = self.advance(&mut place).await {
-            self.feed_is_down(&error);
-        }
+        self.turn(&mut place).await;
     }
 
     /// Follows the stream until it is dropped. One follower at a time; a second one waits its turn.
     pub(super) async fn follow(&self) {
         let mut place = self.place.lock().await;
         loop {
-            if let Err(error) = self.advance(&mut place).await {
-                place.whole = false;
-                self.feed_is_down(&error);
+            if !self.turn(&mut place).await {
                 tokio::time::sleep(RETRY).await;
             }
         }
+    }
+
+    /// One question to the store. `false`: it failed.
+    async fn turn(&self, place: &mut Place) -> bool {
+        let outcome = self.advance(place).await;
+        if let Err(error) = &outcome {
+            place.whole = false;
+            self.feed_is_down(error);
+        }
+        outcome.is_ok()
     }
 
     async fn advance(&self, place: &mut Place) -> Result<(), StoreError> {

@@ -34,7 +34,7 @@ pub(super) struct Keyring {
     store: Arc<dyn AccountStore>,
     seal: Seal,
     ring: ArcSwap<Ring>,
-    /// When the list was read last; held while it is read.
+    /// Held while the list is read; when it was last read for an unknown `kid`.
     reading: Mutex<Option<Instant>>,
     clock: Arc<dyn Clock>,
     control: Handle,
@@ -94,7 +94,10 @@ impl Keyring {
     pub(super) async fn look_for(self: &Arc<Self>, kid: &str) -> bool {
         let keyring = Arc::clone(self);
         // A failure is `maintain`'s to report; here it only means that the key stays unknown.
-        let _ = self.control.spawn(async move { keyring.read_if_stale().await }).await;
+        let _ = self
+            .control
+            .spawn(async move { keyring.read_for_unknown().await })
+            .await;
         self.ring().verifier(kid).is_some()
     }
 
@@ -199,14 +202,11 @@ impl Keyring {
     /// `None`: another was faster.
     async fn try_add(&self, pair: &Pair, planned: &Planned) -> Result<Option<String>, TokenError> {
         let kid = pair.public()?.thumbprint();
-        // The list is ordered by age: a clock that stands still or is behind must not put the new key before an old one.
-        let newest = self.ring().stored.iter().map(|key| key.created_at).max();
-        let after_newest = newest.map_or(Timestamp::default(), |at| at.plus(Duration::from_millis(1)));
         let key = StoredKey {
             sealed: self.seal.seal(&kid, &pair.to_pkcs8()?)?,
             kid: kid.clone(),
             algorithm: pair.algorithm(),
-            created_at: self.clock.now().max(after_newest),
+            created_at: self.clock.now(),
             active_from: planned.active_from,
             retires_at: None,
             revoked_at: None,
@@ -228,13 +228,11 @@ impl Keyring {
     }
 
     async fn read(&self) -> Result<(), TokenError> {
-        let mut read_at = self.reading.lock().await;
-        self.read_now().await?;
-        *read_at = Some(Instant::now());
-        Ok(())
+        let _one_reads = self.reading.lock().await;
+        self.read_now().await
     }
 
-    async fn read_if_stale(&self) {
+    async fn read_for_unknown(&self) {
         let mut read_at = self.reading.lock().await;
         if read_at.is_none_or(|at| at.elapsed() >= AT_MOST_EVERY) {
             let _ = self.read_now().await;
@@ -264,3 +262,6 @@ fn is_over(key: &StoredKey, moment: Timestamp) -> bool {
     let before = |at: Option<Timestamp>| at.is_some_and(|at| at < moment);
     before(key.retires_at) || before(key.revoked_at)
 }
+
+#[cfg(test)]
+mod tests;

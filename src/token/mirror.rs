@@ -3,6 +3,7 @@
 //! Exact, not probable: an entry is never evicted, only forgotten when the last token that it concerns has expired. A version number moves whenever something
 //! new is learnt, so that a token that was checked at this version need not be looked up again.
 
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -35,7 +36,6 @@ struct Entry {
 }
 
 /// The revocations known here.
-#[derive(Debug)]
 pub(super) struct Mirror {
     entries: Cache<Subject, Entry, RandomState>,
     version: AtomicU64,
@@ -120,6 +120,12 @@ impl Mirror {
     }
 }
 
+impl fmt::Debug for Mirror {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Mirror({} revocations)", self.entries.entry_count())
+    }
+}
+
 #[derive(Debug)]
 struct UntilForgotten(Arc<dyn Clock>);
 
@@ -136,5 +142,66 @@ impl Expiry<Subject, Entry> for UntilForgotten {
 
     fn expire_after_update(&self, _: &Subject, entry: &Entry, _: Instant, _: Option<Duration>) -> Option<Duration> {
         self.left(entry)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::model::clock::ManualClock;
+    use crate::token::world::START;
+
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    fn mirror() -> (Mirror, Arc<ManualClock>) {
+        let clock = Arc::new(ManualClock::at(START));
+        (Mirror::new(clock.clone()), clock)
+    }
+
+    fn session(number: u128, until: Timestamp) -> Revocation {
+        Revocation {
+            what: Revoked::Session(SessionId(Uuid::from_u128(number))),
+            until,
+        }
+    }
+
+    #[test]
+    fn no_number_of_revocations_pushes_one_out() {
+        let (mirror, _) = mirror();
+        let many: Vec<Revocation> = (0..100_000).map(|number| session(number, START.plus(HOUR))).collect();
+        mirror.learn(&many, START);
+        let held = |number| {
+            mirror
+                .entries
+                .contains_key(&Subject::Session(SessionId(Uuid::from_u128(number))))
+        };
+        assert!((0..100_000).all(held));
+        assert_eq!(mirror.all(START).len(), many.len());
+    }
+
+    #[test]
+    fn what_has_run_out_is_neither_learnt_nor_passed_on() {
+        let (mirror, clock) = mirror();
+        let version = mirror.version();
+        mirror.learn(&[session(1, START)], START);
+        assert_eq!(mirror.version(), version);
+        mirror.learn(&[session(2, START.plus(HOUR))], START);
+        assert_eq!(mirror.version(), version + 1);
+        clock.advance(HOUR);
+        assert!(mirror.all(clock.now()).is_empty());
+    }
+
+    #[test]
+    fn a_repetition_is_no_news_but_a_longer_time_is() {
+        let (mirror, _) = mirror();
+        mirror.learn(&[session(1, START.plus(HOUR))], START);
+        let version = mirror.version();
+        mirror.learn(&[session(1, START.plus(HOUR)), session(1, START.plus(HOUR / 2))], START);
+        assert_eq!(mirror.version(), version);
+        mirror.learn(&[session(1, START.plus(2 * HOUR))], START);
+        assert_eq!(mirror.version(), version + 1);
+        assert_eq!(mirror.all(START), [session(1, START.plus(2 * HOUR))]);
     }
 }

@@ -245,3 +245,6 @@ fn kind(what: &Revoked) -> &'static str {
         Revoked::User(..) => "user",
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -62,23 +62,25 @@ pub(super) struct Ring {
 }
 
 impl Ring {
-    /// The ring of a stored list. Keys that `before` had open are taken over; those of `before` that count no more are refused from now on.
+    /// The ring of a stored list. Keys that `before` had open are taken over; those of `before` that count no more are refused from now on, whatever
+    /// else comes of it.
     ///
     /// # Errors
-    /// `WrongSecret` when a key does not open; nothing was changed then.
+    /// `WrongSecret` when a key does not open.
     pub(super) fn new(stored: Vec<StoredKey>, before: &Self, seal: &Seal, now: Timestamp) -> Result<Self, TokenError> {
+        let live = || stored.iter().filter(|key| keys::is_live(key, now));
+        for (kid, known) in &before.keys {
+            if !live().any(|key| key.kid == *kid) {
+                known.verifier.refuse();
+            }
+        }
         let mut keys = HashMap::new();
-        for live in stored.iter().filter(|key| keys::is_live(key, now)) {
+        for live in live() {
             let key = match before.keys.get(&live.kid) {
                 Some(known) => Arc::clone(known),
                 None => Arc::new(Key::open(live, seal)?),
             };
             keys.insert(live.kid.clone(), key);
-        }
-        for (kid, gone) in &before.keys {
-            if !keys.contains_key(kid) {
-                gone.verifier.refuse();
-            }
         }
         let jwks = write_set(&stored, &keys);
         Ok(Self { stored, keys, jwks })

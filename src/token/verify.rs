@@ -182,3 +182,6 @@ fn headers(who: &Identity) -> Result<[Option<HeaderValue>; 7], Rejected> {
         value(&amr.join(","))?,
     ])
 }
+
+#[cfg(test)]
+mod tests;
