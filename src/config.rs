@@ -55,6 +55,8 @@ pub struct Settings {
     pub tokens: Tokens,
     /// `[auth]`
     pub auth: Auth,
+    /// `[portal]`
+    pub portal: Portal,
     /// `[log]`
     pub log: Log,
     /// `[upstreams.*]`, by name.
@@ -345,6 +347,8 @@ pub struct Route {
     pub preserve_host: bool,
     /// Octets of a request body, when other than the server's limit.
     pub body_size: Option<u64>,
+    /// Which other origins' pages may call it.
+    pub cors: Option<Cors>,
     /// Path spellings let through that are refused elsewhere: `;` in a segment.
     pub allow_semicolon: bool,
     /// Path spellings let through that are refused elsewhere: `%2F`.

@@ -7,6 +7,7 @@ mod certificates;
 mod identity;
 mod listeners;
 mod passwords;
+mod portal;
 mod routes;
 mod tokens;
 mod upstreams;
@@ -126,6 +127,7 @@ fn settings(reader: &mut Reader, file: &File, folder: &Folder<'_>) -> Option<Set
         store,
         tokens,
         auth,
+        portal: portal::portal(reader, &file.portal, folder),
         log: log(&file.log, folder),
         upstreams,
         routes,

@@ -4,15 +4,20 @@
 //! the two together. A default is text as the environment would give it; `absent` means that the key may be left out and its absence says something;
 //! `required` that it may not.
 
-use http::Method;
+use http::{HeaderName, Method};
 use ipnet::IpNet;
 
 use super::address::{Address, Origin, ReturnHost};
 use super::place::Place;
 use super::read::{Count, Field, Holds, Key, Map, Named, Section, Table, Version, Written, nested};
-use super::values::{BasePath, FilePath, Filter, Name, Plain, Positive, RoutePath, Size, Span, StoreAt};
+use super::values::{
+    BasePath, FilePath, Filter, Name, Plain, Positive, RoutePath, SharedWith, SiteName, Size, Span, StoreAt,
+    SupportLink,
+};
 use super::words::{CredentialKind, PathException, Preset, Registration, TokenClaim, UserClaim};
-use super::{Access, Algorithm, Claim, HostPattern, LogTarget, OnReuse, Rate, RevocationMode, RouteKind, Target};
+use super::{
+    Access, Algorithm, Claim, Color, HostPattern, LogTarget, OnReuse, Rate, RevocationMode, RouteKind, Target,
+};
 use crate::model::user::Role;
 
 type List<T> = Written<Vec<Written<T>>>;
@@ -82,6 +87,7 @@ table! {
         store: Store = table,
         tokens: Tokens = table,
         auth: Auth = table,
+        portal: Portal = table,
         log: Log = table,
         upstreams: Named<Upstream> = tables,
         routes: Vec<Route> = tables,
@@ -188,6 +194,15 @@ table! {
         per_account: Written<Rate> = "50/1h",
     }
 
+    /// `[portal]`
+    Portal {
+        name: Written<SiteName> = "Gateward",
+        logo_file: Maybe<FilePath> = absent,
+        accent: Written<Color> = "#1f5fbf",
+        support: Maybe<SupportLink> = absent,
+        extra_css_file: Maybe<FilePath> = absent,
+    }
+
     /// `[log]`
     Log {
         level: Written<Filter> = "info",
@@ -223,12 +238,22 @@ table! {
         credentials: List<CredentialKind> = "[\"cookie\", \"bearer\"]",
         revocation: Written<RevocationMode> = "cached",
         identity: Identity = table,
+        cors: Cors = table,
         forward_token: Written<bool> = "false",
         websocket: Written<bool> = "false",
         csrf: Written<bool> = "true",
         preserve_host: Written<bool> = "true",
         body_size: Maybe<Size> = absent,
         path_exceptions: List<PathException> = "[]",
+    }
+
+    /// `cors` of a route
+    Cors {
+        origins: List<SharedWith> = "[]",
+        methods: List<Method> = "[\"GET\", \"HEAD\", \"POST\"]",
+        headers: List<HeaderName> = "[\"authorization\", \"content-type\"]",
+        credentials: Written<bool> = "false",
+        max_age: Written<Span> = "10m",
     }
 
     /// `identity` of a route

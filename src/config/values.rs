@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use http::Method;
+use http::{HeaderName, Method};
 
+use super::address::Origin;
 use super::read::Text;
-use super::{LogTarget, Rate, Target, units};
+use super::{Color, LogTarget, Rate, Target, units};
 use crate::model::user::Role;
 
 macro_rules! text {
@@ -37,6 +38,11 @@ text! {
     Target, "the name of an upstream, or \"builtin:whoami\"", target;
     Filter, "a level like \"info\"", filter;
     LogTarget, "\"off\", \"stdout\" or the path of a file", log_target;
+    Color, "a colour like \"#1f5fbf\"", |text| text.parse().map_err(|error| format!("`{}`: {error}", text.escape_debug()));
+    SiteName, "a name like \"Acme\"", site_name;
+    SupportLink, "a link like \"mailto:help@example.com\"", support_link;
+    SharedWith, "an origin like \"https://app.example.com\", or \"*\"", shared_with;
+    HeaderName, "the name of a header", |text| text.parse().map_err(|_| format!("`{}` is not the name of a header", text.escape_debug()));
     StoreAt, "a URL like \"sqlite://data/gateward.db\"", store_at;
 }
 
@@ -79,6 +85,59 @@ pub(super) struct Filter(pub(super) String);
 /// The path of a SQLite file, still relative to the configuration file's folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct StoreAt(pub(super) PathBuf);
+
+/// What people call the site: 1 to 40 characters, none of them a control.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct SiteName(pub(super) String);
+
+/// Where help is to be had.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct SupportLink(pub(super) String);
+
+/// Whose pages may call a route.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum SharedWith {
+    /// Anybody's.
+    Everybody,
+    /// Those of an origin, spelled as browsers spell it in `Origin`.
+    Origin(String),
+}
+
+fn site_name(text: &str) -> Result<SiteName, String> {
+    let length = text.chars().count();
+    if text.trim() != text || !(1..=40).contains(&length) || text.chars().any(char::is_control) {
+        return Err("must be 1 to 40 characters, without controls and without spaces around them".to_owned());
+    }
+    Ok(SiteName(text.to_owned()))
+}
+
+/// The link stands on a page where people type passwords, so it can be nothing that runs there.
+fn support_link(text: &str) -> Result<SupportLink, String> {
+    let leads_out = ["https://", "http://", "mailto:"].iter().any(|scheme| {
+        let rest = text.strip_prefix(scheme);
+        rest.is_some_and(|rest| !rest.is_empty() && !rest.starts_with('/'))
+    });
+    if leads_out && text.bytes().all(|b| b.is_ascii_graphic()) {
+        return Ok(SupportLink(text.to_owned()));
+    }
+    Err(format!(
+        "`{}` is not a link for people; write \"https://…\" or \"mailto:…\"",
+        text.escape_debug()
+    ))
+}
+
+/// Browsers leave out the port that is a scheme's own (RFC 6454 §6.2).
+fn shared_with(text: &str) -> Result<SharedWith, String> {
+    if text == "*" {
+        return Ok(SharedWith::Everybody);
+    }
+    let Origin(uri) = Origin::parse(text)?;
+    let scheme = uri.scheme_str().unwrap_or_default();
+    let authority = uri.authority().map_or("", |authority| authority.as_str());
+    let own_port = if scheme == "https" { ":443" } else { ":80" };
+    let authority = authority.strip_suffix(own_port).unwrap_or(authority);
+    Ok(SharedWith::Origin(format!("{scheme}://{authority}")))
+}
 
 fn positive(text: &str) -> Result<Positive, String> {
     match units::duration(text)? {

@@ -7,12 +7,13 @@ use super::tokens::twice;
 use crate::config::file;
 use crate::config::nearest::hint;
 use crate::config::read::{Reader, Written};
-use crate::config::values::RoutePath;
+use crate::config::values::{RoutePath, SharedWith};
 use crate::config::words::{CredentialKind, PathException};
-use crate::config::{Access, HostPattern, Route, Target};
+use crate::config::{Access, Cors, HostPattern, Route, Target};
 
 const WHOAMI: &str = "builtin:whoami";
 const JWKS: &str = "/.well-known/jwks.json";
+const CHANGE_PASSWORD: &str = "/.well-known/change-password";
 
 /// What routes are judged against.
 #[derive(Debug)]
@@ -73,6 +74,7 @@ fn route(reader: &mut Reader, file: &file::Route, around: &Surroundings<'_>) -> 
         known(reader, target, around.upstreams);
     }
     let identity = identity(reader, &file.identity, around);
+    let cors = cors(reader, &file.cors);
     let accepts = |kind| file.credentials.value.iter().any(|written| written.value == kind);
     let excepts = |exception| {
         file.path_exceptions
@@ -99,8 +101,46 @@ fn route(reader: &mut Reader, file: &file::Route, around: &Surroundings<'_>) -> 
         csrf: file.csrf.value,
         preserve_host: file.preserve_host.value,
         body_size: file.body_size.as_ref().map(|size| size.value.0),
+        cors,
         allow_semicolon: excepts(PathException::Semicolon),
         allow_encoded_slash: excepts(PathException::EncodedSlash),
+    })
+}
+
+/// `None` without origins. Anybody together with cookies would open the route to every site a person visits, so that is refused (Fetch §3.2.5).
+fn cors(reader: &mut Reader, file: &file::Cors) -> Option<Cors> {
+    let any_origin = file
+        .origins
+        .value
+        .iter()
+        .any(|origin| origin.value == SharedWith::Everybody);
+    let given = file.methods.given || file.headers.given || file.credentials.given || file.max_age.given;
+    if file.origins.value.is_empty() {
+        if given && !file.origins.broken {
+            reader.mistake(
+                &file.at,
+                "shares the route with nobody; name the `origins` that may call it",
+            );
+        }
+        return None;
+    }
+    if any_origin && file.credentials.value {
+        reader.mistake(
+            &file.credentials.place,
+            "cannot go together with the origin \"*\"; name the origins that may act for a person",
+        );
+    }
+    let origins = file.origins.value.iter().filter_map(|origin| match &origin.value {
+        SharedWith::Everybody => None,
+        SharedWith::Origin(origin) => Some(origin.clone()),
+    });
+    Some(Cors {
+        origins: origins.collect(),
+        any_origin,
+        methods: file.methods.value.iter().map(|method| method.value.clone()).collect(),
+        headers: file.headers.value.iter().map(|header| header.value.clone()).collect(),
+        credentials: file.credentials.value,
+        max_age: file.max_age.value.0,
     })
 }
 
@@ -110,9 +150,10 @@ fn shadowed(reader: &mut Reader, path: &Written<RoutePath>, base: &str, file: &f
     let below = text
         .strip_prefix(base)
         .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-    if below || text == JWKS {
+    let well_known = [JWKS, CHANGE_PASSWORD].into_iter().find(|known| text == known);
+    if below || well_known.is_some() {
         let place = if path.given { &path.place } else { &file.at };
-        let ours = if below { base } else { JWKS };
+        let ours = well_known.unwrap_or(base);
         let message =
             format!("is below `{ours}`, where the gateway's own endpoints answer; the route would never be asked");
         reader.mistake(place, message);
