@@ -220,6 +220,8 @@ impl Problem {
     }
 
     /// The answer. A 401 carries the challenge of RFC 6750 §3; nothing of it is cached.
+    ///
+    /// The problem goes along as an extension, so that whoever knows that a person is waiting can put a page in the document's place.
     pub fn into_response(self, request_id: &str) -> Response<Body> {
         let (status, code, title) = self.code.facts();
         let document = Document {
@@ -238,7 +240,7 @@ impl Problem {
         if let Some(seconds) = self.retry_after {
             headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
-        if let Some(methods) = self.allow {
+        if let Some(methods) = self.allow.clone() {
             headers.insert(ALLOW, methods);
         }
         match self.code {
@@ -253,6 +255,7 @@ impl Problem {
             }
             _ => {}
         }
+        response.extensions_mut().insert(self);
         response
     }
 }
