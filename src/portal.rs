@@ -19,12 +19,16 @@ use http::{HeaderValue, Request, Response, Uri};
 use hyper::body::Incoming;
 
 use crate::auth::{Auth, AuthError};
-use crate::config::Settings;
+use crate::config::{RouteKind, Settings};
+use crate::model::clock::Clock;
+use crate::model::secret::{NoEntropy, Secret};
 use crate::token::Tokens;
-use crate::wire::Body;
 use crate::wire::origin::Origin;
+use crate::wire::reply::Problem;
+use crate::wire::{Body, navigation};
 use api::Api;
 use endpoint::Endpoint;
+use pages::{Page, Pages};
 
 /// A session renewed in the middle of a proxied request.
 #[derive(Clone)]
@@ -44,25 +48,36 @@ pub enum NotRenewed {
         clear: Vec<HeaderValue>,
     },
     /// It cannot be told at this moment: answer with this.
-    Failed(crate::wire::reply::Problem),
+    Failed(Problem),
 }
 
 /// Our own site.
 #[derive(Debug)]
 pub struct Portal {
     api: Api,
+    pages: Pages,
 }
 
 impl Portal {
     /// The site under the given settings.
-    pub fn new(settings: &Settings, auth: Arc<Auth>, tokens: Arc<Tokens>) -> Self {
+    ///
+    /// # Errors
+    /// The keys of forms cannot be derived from the secret.
+    pub fn new(
+        settings: &Settings,
+        auth: Arc<Auth>,
+        tokens: Arc<Tokens>,
+        secret: &Secret,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, NoEntropy> {
+        let pages = Pages::new(settings, Arc::clone(&auth), Arc::clone(&tokens), secret, clock)?;
         let api = Api {
             base: settings.auth.base_path.clone(),
             public_url: settings.server.public_url.clone(),
             auth,
             tokens,
         };
-        Self { api }
+        Ok(Self { api, pages })
     }
 
     /// Whether a path is ours.
@@ -72,12 +87,43 @@ impl Portal {
 
     /// The name of one of our endpoints for metrics and logs (`auth.login`); a fixed set.
     pub fn endpoint(&self, uri: &Uri) -> &'static str {
-        Endpoint::find(&self.api.base, uri.path()).map_or("auth.unknown", Endpoint::name)
+        let (base, path) = (&self.api.base, uri.path());
+        let endpoint = Endpoint::find(base, path).map(Endpoint::name);
+        let page = || Page::find(base, path).map(Page::name);
+        endpoint.or_else(page).unwrap_or("auth.unknown")
     }
 
     /// Answers a request for one of our paths. Runs on the control plane.
     pub async fn answer(&self, origin: &Origin, request: Request<Incoming>) -> Response<Body> {
-        self.api.answer(origin, request).await
+        let (head, body) = request.into_parts();
+        if let Some(page) = self.pages.find(&head) {
+            return self.pages.answer(page, origin, Request::from_parts(head, body)).await;
+        }
+        let waits = navigation::shows_a_page(&head.headers, RouteKind::Auto);
+        let response = self.api.answer(origin, Request::from_parts(head, body)).await;
+        if waits {
+            self.dress(response, origin, None)
+        } else {
+            response
+        }
+    }
+
+    /// The answer to a proxied request that `problem` keeps out for want of a session: a person is sent to sign in, a program gets the problem. Runs on the control
+    /// plane, since a small form is read and kept for after signing in.
+    pub async fn turn_away(
+        &self,
+        origin: &Origin,
+        kind: RouteKind,
+        request: Request<Incoming>,
+        problem: Problem,
+    ) -> Response<Body> {
+        self.pages.turn_away(origin, kind, request, problem).await
+    }
+
+    /// Puts an error page in the place of a problem document of ours, for a person who waits for a page; any other answer stays as it is. `path`: path and query of what was
+    /// asked for, where asking again harms nobody.
+    pub fn dress(&self, response: Response<Body>, origin: &Origin, path: Option<&str>) -> Response<Body> {
+        self.pages.dress(response, origin, path)
     }
 
     /// Renews a session by its refresh cookie while a proxied request waits. Runs on the control plane.

@@ -32,7 +32,7 @@ use crate::wire::reply::{self, Code, Problem};
 
 /// At sign-out the browser forgets what this origin stored and cached, both of which may show the person. Not `"cookies"`: that reaches every host of
 /// the registrable domain, and other sites' cookies are not ours to take.
-const FORGET: HeaderValue = HeaderValue::from_static(r#""cache", "storage""#);
+pub(super) const FORGET: HeaderValue = HeaderValue::from_static(r#""cache", "storage""#);
 
 type Answer = Result<Response<Body>, Refusal>;
 

@@ -1,5 +1,6 @@
 //! Which path of ours is which endpoint, what it is called in metrics, and by which methods it can be asked.
 
+use super::pages::CHANGE_PASSWORD;
 use crate::model::session::SessionId;
 
 /// Where the public keys are (RFC 8615); not under `base_path`, since others look for it here.
@@ -46,7 +47,7 @@ impl Endpoint {
     /// Whether a path is ours, whatever stands there.
     pub(super) fn owns(base: &str, path: &str) -> bool {
         let rest = path.strip_prefix(base);
-        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/')) || path == JWKS
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/')) || path == JWKS || path == CHANGE_PASSWORD
     }
 
     /// Its name in metrics and logs.
@@ -89,7 +90,7 @@ mod tests {
 
     #[test]
     fn a_path_is_ours_at_a_segment_border_only() {
-        for ours in ["/auth", "/auth/", "/auth/x", "/.well-known/jwks.json"] {
+        for ours in ["/auth", "/auth/", "/auth/x", "/.well-known/jwks.json", CHANGE_PASSWORD] {
             assert!(Endpoint::owns("/auth", ours), "{ours}");
         }
         for other in [

@@ -33,7 +33,7 @@ where
     B: Body<Data = Bytes>,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
-    let bytes = collect(body).await?;
+    let bytes = bytes(body).await?;
     parse(headers, &bytes)
 }
 
@@ -44,14 +44,15 @@ where
     B: Body<Data = Bytes>,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
-    let bytes = collect(body).await?;
+    let bytes = bytes(body).await?;
     if bytes.is_empty() {
         return Ok(None);
     }
     parse(headers, &bytes).map(Some)
 }
 
-async fn collect<B>(body: B) -> Result<Bytes, Problem>
+/// Reads a body whatever it is.
+pub(super) async fn bytes<B>(body: B) -> Result<Bytes, Problem>
 where
     B: Body<Data = Bytes>,
     B::Error: Into<Box<dyn Error + Send + Sync>>,

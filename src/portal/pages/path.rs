@@ -1,0 +1,94 @@
+//! Which path is which page.
+
+use http::{HeaderMap, Method};
+
+use crate::wire::navigation;
+
+/// Where password managers look for the page that changes a password.
+pub(in crate::portal) const CHANGE_PASSWORD: &str = "/.well-known/change-password";
+
+/// One of our pages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::portal) enum Page {
+    /// What stands at `base_path` itself: the way to the account.
+    Home,
+    SignIn,
+    Register,
+    SignOut,
+    Account,
+    ChangePassword,
+    Asset,
+}
+
+impl Page {
+    /// The page of a path; `base` is `base_path`.
+    pub(in crate::portal) fn find(base: &str, path: &str) -> Option<Self> {
+        if path == CHANGE_PASSWORD {
+            return Some(Self::ChangePassword);
+        }
+        match path.strip_prefix(base)? {
+            "" | "/" => Some(Self::Home),
+            "/login" => Some(Self::SignIn),
+            "/register" => Some(Self::Register),
+            "/logout" => Some(Self::SignOut),
+            "/account" => Some(Self::Account),
+            rest => rest.starts_with("/assets/").then_some(Self::Asset),
+        }
+    }
+
+    /// Whether a request is for the page. The other requests to the same path are for the JSON face.
+    pub(in crate::portal) fn takes(self, method: &Method, headers: &HeaderMap) -> bool {
+        match self {
+            Self::SignIn | Self::Register | Self::SignOut if method == Method::POST => {
+                navigation::is_urlencoded(headers)
+            }
+            Self::Account => true,
+            _ => method == Method::GET || method == Method::HEAD,
+        }
+    }
+
+    /// Its name in metrics and logs, where the JSON face has none.
+    pub(in crate::portal) fn name(self) -> &'static str {
+        match self {
+            Self::Home => "auth.home",
+            Self::SignIn => "auth.login",
+            Self::Register => "auth.register",
+            Self::SignOut => "auth.logout",
+            Self::Account => "auth.account",
+            Self::ChangePassword => "auth.change_password",
+            Self::Asset => "auth.asset",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+    use http::header::CONTENT_TYPE;
+
+    use super::*;
+
+    fn headers(content_type: &'static str) -> HeaderMap {
+        HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static(content_type))])
+    }
+
+    #[test]
+    fn a_form_is_a_pages_and_json_is_not() {
+        let form = headers("application/x-www-form-urlencoded; charset=utf-8");
+        for page in [Page::SignIn, Page::Register, Page::SignOut] {
+            assert!(page.takes(&Method::GET, &HeaderMap::new()));
+            assert!(page.takes(&Method::POST, &form));
+            assert!(!page.takes(&Method::POST, &headers("application/json")));
+            assert!(!page.takes(&Method::POST, &HeaderMap::new()));
+        }
+    }
+
+    #[test]
+    fn pages_are_found_by_their_exact_path() {
+        assert_eq!(Page::find("/auth", "/auth/login"), Some(Page::SignIn));
+        assert_eq!(Page::find("/auth", CHANGE_PASSWORD), Some(Page::ChangePassword));
+        for none in ["/auth/login/", "/auth/me", "/authlogin", "/login"] {
+            assert_eq!(Page::find("/auth", none), None, "{none}");
+        }
+    }
+}
