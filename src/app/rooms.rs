@@ -10,6 +10,7 @@ use crate::auth::hashing::Hasher;
 use crate::config::{LogTarget, Settings};
 use crate::gateway::Snapshot;
 use crate::model::clock::{Clock, SystemClock};
+use crate::model::secret::Secret;
 use crate::portal::Portal;
 use crate::proxy::Proxy;
 use crate::store::Stores;
@@ -40,6 +41,8 @@ pub struct Rooms {
     pub tokens: Arc<Tokens>,
     /// The hashing pool.
     pub hasher: Arc<Hasher>,
+    /// What keys of one purpose are derived from.
+    pub secret: Secret,
 }
 
 impl Rooms {
@@ -73,6 +76,7 @@ impl Rooms {
             stores,
             tokens,
             hasher: Arc::new(hasher),
+            secret,
         })
     }
 
@@ -96,7 +100,13 @@ impl Rooms {
     /// When its routes cannot be built.
     pub fn snapshot(&self, settings: &Arc<Settings>, tokens: &Arc<Tokens>) -> Result<Snapshot, AppError> {
         let auth = Arc::new(self.auth(settings, tokens));
-        let portal = Portal::new(settings, auth, Arc::clone(tokens));
+        let portal = Portal::new(
+            settings,
+            auth,
+            Arc::clone(tokens),
+            &self.secret,
+            Arc::clone(&self.clock),
+        )?;
         let proxy = Proxy::new(settings, Arc::clone(tokens), Arc::clone(&self.metrics))?;
         Ok(Snapshot::new(Arc::clone(settings), Arc::new(portal), proxy))
     }

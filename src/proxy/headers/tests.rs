@@ -31,6 +31,7 @@ fn route() -> Route {
         body_size: None,
         allow_semicolon: false,
         allow_encoded_slash: false,
+        cors: None,
     }
 }
 
