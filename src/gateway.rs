@@ -7,6 +7,7 @@
 //! ```
 //! Nothing is decided here: each step is one room's. What this page adds is the order, and that every outcome is an answer which is recorded once.
 
+mod audience;
 mod record;
 
 use std::sync::Arc;
@@ -19,7 +20,7 @@ use tokio::runtime::Handle;
 use tokio::task::JoinError;
 use uuid::fmt::Hyphenated;
 
-use crate::config::Settings;
+use crate::config::{RouteKind, Settings};
 use crate::model::clock::Clock;
 use crate::model::secret;
 use crate::portal::{NotRenewed, Portal, Renewed};
@@ -30,7 +31,8 @@ use crate::telemetry::{AccessLog, Metrics};
 use crate::wire::Body;
 use crate::wire::origin::{Origin, Peer};
 use crate::wire::reply::{Code, Problem};
-use crate::wire::{cookie, hygiene, origin};
+use crate::wire::{cookie, cors, hygiene, origin};
+use audience::Audience;
 use record::Visit;
 
 /// A configuration at work, swapped whole at a reload; a request keeps the one that it began with.
@@ -157,29 +159,54 @@ impl Worker {
         request: Request<Incoming>,
         visit: &mut Visit,
     ) -> Response<Body> {
-        let request_id = &origin.caller.request_id;
-        let route = match snapshot
-            .proxy
-            .find(origin.authority.host(), request.method(), request.uri().path())
-        {
+        let (head, body) = request.into_parts();
+        if let Some(response) = preflight(snapshot, origin, &head, visit) {
+            return response;
+        }
+        let (host, path) = (origin.authority.host(), head.uri.path());
+        let route = match snapshot.proxy.find(host, &head.method, path) {
             Ok(route) => route,
-            Err(problem) => return problem.into_response(request_id),
+            Err(problem) => {
+                let response = problem.into_response(&origin.caller.request_id);
+                return Audience::of(&head, RouteKind::Auto).present(response, &snapshot.portal, origin, None);
+            }
         };
         visit.found(&route);
-        let (head, body) = request.into_parts();
+        let audience = Audience::of(&head, route.route.kind);
         let (admitted, cookies) = self.admit(snapshot, &route, origin, &head).await;
+        let request = Request::from_parts(head, body);
         let mut response = match admitted {
             Ok(admitted) => {
                 visit.admitted(&admitted);
-                let request = Request::from_parts(head, body);
                 snapshot.proxy.forward(&self.pools, admitted, origin, request).await
             }
-            Err(problem) => problem.into_response(request_id),
+            Err(Refused::Unauthenticated(problem)) if audience.is_person => {
+                self.turn_away(snapshot, origin, &route, request, problem).await
+            }
+            Err(refused) => into_problem(refused).into_response(&origin.caller.request_id),
         };
         response
             .headers_mut()
             .extend(cookies.into_iter().map(|line| (SET_COOKIE, line)));
-        response
+        audience.present(response, &snapshot.portal, origin, Some(&route.route))
+    }
+
+    /// A person without a session is sent to sign in; a small form is kept for them meanwhile.
+    async fn turn_away(
+        &self,
+        snapshot: &Snapshot,
+        origin: &Arc<Origin>,
+        route: &Arc<Found>,
+        request: Request<Incoming>,
+        problem: Problem,
+    ) -> Response<Body> {
+        let (portal, from, kind) = (Arc::clone(&snapshot.portal), Arc::clone(origin), route.route.kind);
+        let turned = self
+            .shared
+            .control
+            .spawn(async move { portal.turn_away(&from, kind, request, problem).await })
+            .await;
+        turned.unwrap_or_else(|error| broken(&error).into_response(&origin.caller.request_id))
     }
 
     /// Judges a request, renewing its session on the way if that is all it lacks. The cookies go with the answer, whatever it is.
@@ -189,25 +216,19 @@ impl Worker {
         route: &Arc<Found>,
         origin: &Arc<Origin>,
         head: &request::Parts,
-    ) -> (Result<Admitted, Problem>, Vec<HeaderValue>) {
+    ) -> (Result<Admitted, Refused>, Vec<HeaderValue>) {
         let judge = |access| snapshot.proxy.admit(route, origin, &head.method, &head.headers, access);
         match judge(None).await {
-            Ok(admitted) => return (Ok(admitted), Vec::new()),
-            Err(Refused::Unauthenticated(problem) | Refused::Denied(problem)) => return (Err(problem), Vec::new()),
             Err(Refused::Renewable) => {}
+            judged => return (judged, Vec::new()),
         }
         let (access, cookies) = match self.renew(snapshot, origin, head).await {
             Ok(Renewed { access, set_cookies }) => (access, set_cookies),
             // No token at all is judged like one that does not count: nobody on an optional route, a refusal on a guarded one.
             Err(NotRenewed::Over { clear }) => (String::new(), clear),
-            Err(NotRenewed::Failed(problem)) => return (Err(problem), Vec::new()),
+            Err(NotRenewed::Failed(problem)) => return (Err(Refused::Denied(problem)), Vec::new()),
         };
-        let judged = match judge(Some(&access)).await {
-            Ok(admitted) => Ok(admitted),
-            Err(Refused::Unauthenticated(problem) | Refused::Denied(problem)) => Err(problem),
-            Err(Refused::Renewable) => Err(Problem::new(Code::InvalidToken, "sign in again")),
-        };
-        (judged, cookies)
+        (judge(Some(&access)).await, cookies)
     }
 
     async fn renew(
@@ -244,6 +265,24 @@ fn and_close(mut response: Response<Body>) -> Response<Body> {
         .headers_mut()
         .insert(CONNECTION, HeaderValue::from_static("close"));
     response
+}
+
+/// The answer to a preflight on a route that other origins may call: it is never asked for credentials (Fetch §3.2.2), and never sent on.
+fn preflight(snapshot: &Snapshot, origin: &Origin, head: &request::Parts, visit: &mut Visit) -> Option<Response<Body>> {
+    let asked = cors::preflight(&head.method, &head.headers)?;
+    let found = snapshot.proxy.find(origin.authority.host(), &asked, head.uri.path());
+    let route = found.ok().filter(|found| found.route.cors.is_some())?;
+    visit.found(&route);
+    let cors = route.route.cors.as_ref()?;
+    Some(cors::answer(cors, &head.headers))
+}
+
+/// What whoever cannot sign in here and now is told.
+fn into_problem(refused: Refused) -> Problem {
+    match refused {
+        Refused::Unauthenticated(problem) | Refused::Denied(problem) => problem,
+        Refused::Renewable => Problem::new(Code::InvalidToken, "sign in again"),
+    }
 }
 
 /// A task on the control plane panicked: that request ends, and nothing else.

@@ -17,6 +17,7 @@ use crate::config::{Access, RevocationMode};
 use crate::token::verify::Verified;
 use crate::token::{Rejected, Tokens};
 use crate::wire::cookie::{self, Ours};
+use crate::wire::cors;
 use crate::wire::origin::{self, Origin};
 use crate::wire::reply::{Code, Problem};
 
@@ -204,7 +205,8 @@ impl Gate {
     }
 
     /// An unsafe request must prove where it comes from, and so must the handshake of a WebSocket, which is not bound by the same-origin policy
-    /// (RFC 6455 §10.2); `csrf = false` lifts the first rule, not the second.
+    /// (RFC 6455 §10.2); `csrf = false` lifts the first rule, not the second. An origin that
+    /// the route shares its answers with, cookies included, is trusted as our own is.
     fn check_site(&self, found: &Found, knock: &Knock<'_>) -> Result<(), (Refused, Reason)> {
         let Knock {
             origin,
@@ -212,11 +214,17 @@ impl Gate {
             headers,
             ..
         } = knock;
-        let proven = if found.route.websocket && wanted_upgrade(headers).is_some() {
-            headers.contains_key(ORIGIN) && origin::comes_from_us(headers, &self.public_url, origin)
-        } else {
-            !found.route.csrf || origin::is_same_site(method, headers, &self.public_url, origin)
-        };
+        let trusted = found
+            .route
+            .cors
+            .as_ref()
+            .is_some_and(|cors| cors::trusts(cors, headers));
+        let proven = trusted
+            || if found.route.websocket && wanted_upgrade(headers).is_some() {
+                headers.contains_key(ORIGIN) && origin::comes_from_us(headers, &self.public_url, origin)
+            } else {
+                !found.route.csrf || origin::is_same_site(method, headers, &self.public_url, origin)
+            };
         if proven {
             return Ok(());
         }
