@@ -13,6 +13,7 @@ mod place;
 pub mod portal;
 mod read;
 mod restart;
+mod section;
 mod units;
 mod values;
 mod words;

@@ -12,7 +12,7 @@ mod routes;
 mod tokens;
 mod upstreams;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -22,7 +22,8 @@ use toml::de::DeTable;
 use super::file::File;
 use super::nearest::nearest;
 use super::place::{Lines, Place, join};
-use super::read::{Holds, Key, Reader, Table, Version, section};
+use super::read::{Holds, Key, Reader, Table, Version};
+use super::section::section;
 use super::values::{FilePath, StoreAt};
 use super::{Log, LogTarget, Settings, Store, StoreUrl, file};
 
@@ -100,9 +101,20 @@ pub(super) fn check(
     let settings = section::<File>(&mut reader, Some(document.get_ref()), root)
         .and_then(|file| settings(&mut reader, &file, &Folder(folder)));
     let (mut mistakes, unused) = reader.finish();
+    keep_syntax(&mut mistakes);
     mistakes.extend(unused.values().map(|(variable, _)| unknown_variable(variable)));
     mistakes.sort_by_key(|mistake| mistake.line.unwrap_or(usize::MAX));
     settings.filter(|_| mistakes.is_empty()).ok_or(mistakes)
+}
+
+/// A line that is not TOML is a mistake as such; what could be guessed of its values is not judged.
+fn keep_syntax(mistakes: &mut Vec<Mistake>) {
+    let broken: BTreeSet<usize> = mistakes
+        .iter()
+        .filter(|m| m.key.is_empty())
+        .filter_map(|m| m.line)
+        .collect();
+    mistakes.retain(|mistake| mistake.key.is_empty() || mistake.line.is_none_or(|line| !broken.contains(&line)));
 }
 
 fn settings(reader: &mut Reader, file: &File, folder: &Folder<'_>) -> Option<Settings> {

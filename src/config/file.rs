@@ -9,7 +9,8 @@ use ipnet::IpNet;
 
 use super::address::{Address, Origin, ReturnHost};
 use super::place::Place;
-use super::read::{Count, Field, Holds, Key, Map, Named, Section, Table, Version, Written, nested};
+use super::read::{Count, Field, Holds, Key, Table, Version, Written};
+use super::section::{Map, Named, Section, nested};
 use super::values::{
     BasePath, FilePath, Filter, Name, Plain, Positive, RoutePath, SharedWith, SiteName, Size, Span, StoreAt,
     SupportLink,

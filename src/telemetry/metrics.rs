@@ -3,6 +3,7 @@
 //! The registry belongs to this struct; there is no global one. What the request path counts is kept apart in `RouteMetrics`, which costs a request a
 //! few atomic additions; whoever answers for a route asks for its handle once, when the route is made.
 
+mod exposition;
 mod route;
 
 use std::collections::BTreeMap;
@@ -18,6 +19,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Metric, Registry};
 
+use exposition::as_prometheus;
 use route::Routes;
 pub use route::{Decision, RouteMetrics};
 
@@ -262,34 +264,6 @@ fn gauge_at(value: i64) -> Gauge {
 
 fn signed(count: usize) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
-}
-
-/// OpenMetrics names a counter's family without the `_total` of its samples; the older text format, which every scraper reads, names it with it.
-fn as_prometheus(open_metrics: &str) -> String {
-    let mut text = String::with_capacity(open_metrics.len() + 1024);
-    let mut lines = open_metrics.lines().peekable();
-    while let Some(line) = lines.next() {
-        let kind = line.strip_prefix("# HELP ").and_then(|_| lines.peek());
-        let counts = kind.is_some_and(|kind| kind.ends_with(" counter"));
-        if counts {
-            with_total(&mut text, line);
-            lines.next().into_iter().for_each(|kind| with_total(&mut text, kind));
-        } else {
-            text.push_str(line);
-            text.push('\n');
-        }
-    }
-    text
-}
-
-/// `# HELP name words` with `name_total` for `name`.
-fn with_total(text: &mut String, line: &str) {
-    for (n, word) in line.splitn(4, ' ').enumerate() {
-        let before = if n == 0 { "" } else { " " };
-        let after = if n == 2 { "_total" } else { "" };
-        text.extend([before, word, after]);
-    }
-    text.push('\n');
 }
 
 /// Shared by name: the map is locked for reading only, but for the first sight of a name.

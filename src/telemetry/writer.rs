@@ -5,10 +5,9 @@
 //! counted, because waiting for a stuck disk would stop the gateway. A careful writer keeps what a full or failing disk refused and tries again;
 //! a plain one drops it.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+mod output;
+
+use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -16,6 +15,7 @@ use std::time::Duration;
 use prometheus_client::metrics::counter::Counter;
 
 use crate::config::LogTarget;
+use output::Output;
 
 /// How long lines are gathered before they are written.
 const GATHER: Duration = Duration::from_millis(20);
@@ -87,10 +87,8 @@ impl Writer {
 
     /// Opens `target` for appending; lines that are lost count in `lost`.
     pub(super) fn open(target: &LogTarget, care: Care, lost: Counter) -> io::Result<Self> {
-        let output = match target {
-            LogTarget::Off => return Ok(Self::off()),
-            LogTarget::Stdout => Output::Stdout,
-            LogTarget::File(path) => Output::File(append_to(path)?, path.clone()),
+        let Some(output) = Output::open(target)? else {
+            return Ok(Self::off());
         };
         let shared = Arc::new(Shared {
             state: Mutex::new(State::default()),
@@ -215,7 +213,7 @@ impl Job {
 
     fn write(&mut self, mut batch: Batch) {
         if batch.reopen {
-            self.reopen();
+            self.output.reopen();
         }
         let mut from = 0;
         let failed = self.output.write(&batch.bytes, &mut from).err();
@@ -243,18 +241,6 @@ impl Job {
             tracing::error!(log.target = %self.output.name(), %error, "log lines cannot be written; see that the disk has room");
         }
     }
-
-    fn reopen(&mut self) {
-        let Output::File(file, path) = &mut self.output else {
-            return;
-        };
-        match append_to(path) {
-            Ok(opened) => *file = opened,
-            Err(error) => {
-                tracing::error!(log.target = %path.display(), %error, "log file could not be opened again; the old one stays in use");
-            }
-        }
-    }
 }
 
 struct Batch {
@@ -263,50 +249,10 @@ struct Batch {
     reopen: bool,
 }
 
-enum Output {
-    Stdout,
-    File(File, PathBuf),
-}
-
-impl Output {
-    /// Writes what follows `from` and moves `from` along, so that a broken write is taken up where it broke.
-    fn write(&mut self, bytes: &[u8], from: &mut usize) -> io::Result<()> {
-        while let Some(rest) = bytes.get(*from..).filter(|rest| !rest.is_empty()) {
-            let outcome = match self {
-                Self::Stdout => io::stdout().write_all(rest).map(|()| rest.len()),
-                Self::File(file, _) => file.write(rest),
-            };
-            match outcome {
-                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-                Ok(written) => *from += written,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
-        match self {
-            Self::Stdout => io::stdout().flush(),
-            Self::File(..) => Ok(()),
-        }
-    }
-
-    fn name(&self) -> String {
-        match self {
-            Self::Stdout => "stdout".to_owned(),
-            Self::File(_, path) => path.display().to_string(),
-        }
-    }
-}
-
-/// Opens a log file, readable by its owner and group only: it names people and addresses.
-fn append_to(path: &Path) -> io::Result<File> {
-    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        std::fs::create_dir_all(folder)?;
-    }
-    OpenOptions::new().create(true).append(true).mode(0o640).open(path)
-}
-
 #[cfg(test)]
 mod tests {
+    use std::path::{Path, PathBuf};
+
     use super::*;
 
     fn open(path: &Path, care: Care) -> Writer {

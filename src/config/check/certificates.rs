@@ -1,7 +1,7 @@
 //! `[tls]`: certificates that can be read, fit their keys, and do not contend for a name.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rustls::crypto::aws_lc_rs::sign::any_supported_type;
 use rustls::pki_types::pem::PemObject;
@@ -104,7 +104,7 @@ fn pair(
     }
 }
 
-fn chain(path: &PathBuf) -> Result<Chain, String> {
+fn chain(path: &Path) -> Result<Chain, String> {
     let certificates: Result<Chain, _> = CertificateDer::pem_slice_iter(&read(path)?).collect();
     match certificates {
         Ok(chain) if !chain.is_empty() => Ok(chain),
@@ -112,7 +112,7 @@ fn chain(path: &PathBuf) -> Result<Chain, String> {
     }
 }
 
-fn private_key(path: &PathBuf) -> Result<PrivateKeyDer<'static>, String> {
+fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, String> {
     let key = PrivateKeyDer::from_pem_slice(&read(path)?);
     key.map_err(|_| format!("{} holds no private key in PEM", path.display()))
 }

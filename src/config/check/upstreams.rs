@@ -10,7 +10,8 @@ use rustls::pki_types::pem::PemObject;
 use super::Folder;
 use super::tokens::twice;
 use crate::config::address::Origin;
-use crate::config::read::{Named, Reader, Written};
+use crate::config::read::{Reader, Written};
+use crate::config::section::Named;
 use crate::config::values::name;
 use crate::config::{Upstream, file};
 

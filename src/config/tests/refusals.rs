@@ -1,0 +1,351 @@
+//! What each table refuses, with its line and with what to write instead.
+
+use super::*;
+
+#[test]
+fn listeners_that_cannot_work_are_refused() {
+    refuses("[server]\nhttps = \"off\"", 1, "server", "nothing listens");
+    refuses(
+        "[server]\nhttps = \"localhost:8443\"",
+        2,
+        "server.https",
+        "not an address",
+    );
+    refuses(
+        "[server]\nadmin = \"0.0.0.0:9901\"",
+        2,
+        "server.admin",
+        "admin_public = true",
+    );
+    refuses(
+        "[server]\nadmin = \"127.0.0.1:8443\"",
+        2,
+        "server.admin",
+        "same address as `https`",
+    );
+    refuses(
+        "[server]\npublic_url = \"http://localhost\"",
+        2,
+        "server.public_url",
+        "https://",
+    );
+    refuses(
+        "[server]\npublic_url = \"https://a.example/b\"",
+        2,
+        "server.public_url",
+        "more than scheme",
+    );
+    refuses(
+        "[server]\ntrusted_proxies = [\"10.0.0.0/8\",\n\"x\"]",
+        3,
+        "server.trusted_proxies",
+        "not an address range",
+    );
+    refuses(
+        "[server]\nlimits = { header_size = \"1KiB\" }",
+        2,
+        "server.limits.header_size",
+        "8KiB",
+    );
+    settings("[server]\nadmin = \"0.0.0.0:9901\"\nadmin_public = true");
+    settings("[server]\nhttp = \"127.0.0.1:80\"\npublic_url = \"https://app.example.com/\"");
+}
+
+#[test]
+fn lives_of_tokens_fit_into_each_other() {
+    refuses(
+        "[tokens]\naccess_ttl = \"14d\"",
+        2,
+        "tokens.access_ttl",
+        "shorter than refresh_idle",
+    );
+    refuses(
+        "[tokens]\nrefresh_idle = \"10m\"",
+        2,
+        "tokens.refresh_idle",
+        "`access_ttl` must be shorter",
+    );
+    refuses(
+        "[tokens]\nrefresh_idle = \"91d\"",
+        2,
+        "tokens.refresh_idle",
+        "refresh_absolute",
+    );
+    refuses(
+        "[tokens]\naccess_ttl = \"0s\"",
+        2,
+        "tokens.access_ttl",
+        "longer than nothing",
+    );
+    refuses("[tokens]\nreuse_window = \"1h\"", 2, "tokens.reuse_window", "10m");
+    refuses(
+        "[tokens.keys]\npublish_before = \"30d\"",
+        2,
+        "tokens.keys.publish_before",
+        "rotate_every",
+    );
+    refuses("[tokens]\naudience = []", 2, "tokens.audience", "at least one");
+    refuses("[tokens]\nclaims = [\"email\", \"email\"]", 2, "tokens.claims", "twice");
+    refuses(
+        "[tokens]\nalgorithm = \"HS256\"",
+        2,
+        "tokens.algorithm",
+        "did you mean `RS256`",
+    );
+    refuses(
+        "[tokens]\nalgorithm = \"none\"",
+        2,
+        "tokens.algorithm",
+        "RS256, ES256, EdDSA",
+    );
+}
+
+#[test]
+fn sign_in_rules_that_cannot_hold_are_refused() {
+    refuses("[auth]\nbase_path = \"/\"", 2, "auth.base_path", "not a path");
+    refuses(
+        "[auth]\npassword = { min_length = 4 }",
+        2,
+        "auth.password.min_length",
+        "from 8 to 128",
+    );
+    refuses(
+        "[auth.password]\nmin_length = 100\nmax_length = 64",
+        2,
+        "auth.password.min_length",
+        "max_length",
+    );
+    refuses(
+        "[auth.password]\nargon2 = { memory = \"19KiB\" }",
+        2,
+        "auth.password.argon2.memory",
+        "1MiB",
+    );
+    refuses("[auth]\nlimits = { per_ip = \"20\" }", 2, "auth.limits.per_ip", "20/1m");
+    refuses(
+        "[auth]\nreturn_to_hosts = [\"https://a.example\"]",
+        2,
+        "auth.return_to_hosts",
+        "not a host",
+    );
+    refuses(
+        "[auth]\ndefault_roles = [\"a b\"]",
+        2,
+        "auth.default_roles",
+        "not a role",
+    );
+    refuses("[log]\nlevel = \"inof\"", 2, "log.level", "did you mean `info`");
+    refuses("[log]\naudit = true", 2, "log.audit", "must be");
+}
+
+#[test]
+fn a_secret_is_not_written_beside_its_file() {
+    refuses(
+        "[store]\nsecret = \"x\"\nsecret_file = \"y\"",
+        2,
+        "store.secret",
+        "beside `secret_file`",
+    );
+    refuses(
+        "[store]\nsecret = \"x\"",
+        2,
+        "store.secret",
+        "name it with `secret_file`",
+    );
+    refuses(
+        "[store]\nsessions = \"redis://h\"",
+        2,
+        "store.sessions",
+        "`redis` are not supported",
+    );
+}
+
+#[test]
+fn routes_that_could_never_be_asked_are_refused() {
+    let twice = format!("{}[[routes]]\nname = \"other\"\nupstream = \"app\"\n", route(""));
+    refuses(&twice, 6, "routes[other]", "route on line 3");
+    let names = format!(
+        "{}[[routes]]\nname = \"app\"\npath = \"/x\"\nupstream = \"app\"\n",
+        route("")
+    );
+    refuses(&names, 7, "routes[app].name", "already on line 4");
+    refuses(&route("path = \"/auth\""), 6, "routes[app].path", "own endpoints");
+    refuses(&route("path = \"/auth/x\""), 6, "routes[app].path", "own endpoints");
+    refuses(
+        &route("path = \"/.well-known/jwks.json\""),
+        6,
+        "routes[app].path",
+        "own endpoints",
+    );
+    settings(&route("path = \"/authors\""));
+    let methods = "methods = [\"GET\"]\n[[routes]]\nname = \"b\"\nupstream = \"app\"\nmethods = [\"GET\", \"POST\"]";
+    settings(&route(methods));
+}
+
+#[test]
+fn the_same_methods_in_another_order_are_the_same_methods() {
+    let text = route(
+        "methods = [\"GET\", \"POST\"]\n[[routes]]\nname = \"b\"\nupstream = \"app\"\npath = \"//\"\nmethods = [\"POST\", \"GET\"]",
+    );
+    assert_eq!(mistakes(&text).len(), 1);
+    let text = route(
+        "methods = [\"GET\", \"POST\"]\n[[routes]]\nname = \"b\"\nupstream = \"app\"\nmethods = [\"POST\", \"GET\"]",
+    );
+    refuses(&text, 7, "routes[b]", "line 3");
+}
+
+#[test]
+fn routes_that_contradict_themselves_are_refused() {
+    refuses(
+        &route("auth = \"public\"\nroles = [\"a\"]"),
+        7,
+        "routes[app].roles",
+        "public",
+    );
+    refuses(
+        &route("auth = \"optional\"\nroles = [\"a\"]"),
+        7,
+        "routes[app].roles",
+        "optional",
+    );
+    refuses(
+        &route("credentials = []"),
+        6,
+        "routes[app].credentials",
+        "nobody could pass",
+    );
+    refuses(
+        &route("methods = [\"TRACE\"]"),
+        6,
+        "routes[app].methods",
+        "never passed on",
+    );
+    refuses(&route("path = \"app\""), 6, "routes[app].path", "begin with `/`");
+    refuses(&route("host = \"a.example:80\""), 6, "routes[app].host", "port");
+    refuses(
+        &route("path_exceptions = [\"..\"]"),
+        6,
+        "routes[app].path_exceptions",
+        "%2F",
+    );
+    refuses(
+        &with_upstream("upstream = \"apq\""),
+        5,
+        "routes[app].upstream",
+        "did you mean `app`",
+    );
+    refuses(
+        &with_upstream("upstream = \"builtin:foo\""),
+        5,
+        "routes[app].upstream",
+        "builtin:whoami",
+    );
+    refuses(
+        &with_upstream("path = \"/\""),
+        3,
+        "routes[app]",
+        "`upstream` is missing",
+    );
+    let no_roles = format!("tokens = {{ claims = [] }}\n{}", route("roles = [\"a\"]"));
+    refuses(&no_roles, 7, "routes[app].roles", "tokens.claims");
+}
+
+#[test]
+fn headers_with_a_meaning_of_their_own_cannot_carry_identity() {
+    for name in [
+        "Connection",
+        "Content-Length",
+        "Host",
+        "Transfer-Encoding",
+        "Cookie",
+        "Authorization",
+        "X-Forwarded-For",
+        "content_length",
+    ] {
+        let text = route(&format!("identity = {{ headers = {{ {name} = \"sub\" }} }}"));
+        refuses(
+            &text,
+            6,
+            &format!("routes[app].identity.headers.{name}"),
+            "meaning of its own",
+        );
+    }
+    let text = route("identity = { headers = { X_Forwarded_User = \"sub\" } }");
+    refuses(
+        &text,
+        6,
+        "routes[app].identity.headers.X_Forwarded_User",
+        "same header as `x-forwarded-user`",
+    );
+    let text = route("identity = { headers = { \"a b\" = \"sub\" } }");
+    refuses(&text, 6, "routes[app].identity.headers.a b", "not the name of a header");
+    let text = route("identity = { headers = { X-A = \"name\" } }");
+    refuses(&text, 6, "routes[app].identity.headers.X-A", "sub, email, roles");
+}
+
+#[test]
+fn identity_presets_become_headers() {
+    let settings = settings(&route(
+        "identity = { preset = \"remote-user\", user = \"email\", headers = { X-Session = \"sid\" } }",
+    ));
+    let headers = &settings.routes[0].identity.headers;
+    let shown: Vec<(&str, Claim)> = headers.iter().map(|(name, claim)| (name.as_str(), *claim)).collect();
+    let expected = [
+        ("remote-user", Claim::Email),
+        ("remote-email", Claim::Email),
+        ("remote-groups", Claim::Roles),
+        ("x-session", Claim::Session),
+    ];
+    assert_eq!(shown, expected);
+}
+
+#[test]
+fn upstreams_that_cannot_work_are_refused() {
+    let upstream = |keys: &str| format!("[upstreams.app]\n{keys}");
+    refuses(&upstream(""), 1, "upstreams.app", "`servers` is missing");
+    refuses(&upstream("servers = []"), 2, "upstreams.app.servers", "at least one");
+    refuses(
+        &upstream("servers = [\"ftp://a\"]"),
+        2,
+        "upstreams.app.servers",
+        "scheme",
+    );
+    refuses(
+        &upstream("servers = [\"http://a/b\"]"),
+        2,
+        "upstreams.app.servers",
+        "more than scheme",
+    );
+    refuses(
+        &upstream("servers = [\"http://a\", \"https://b\"]"),
+        2,
+        "upstreams.app.servers",
+        "mixes",
+    );
+    refuses(
+        &upstream("servers = [\"http://a\", \"http://A/\"]"),
+        2,
+        "upstreams.app.servers",
+        "twice",
+    );
+    refuses(
+        &upstream("servers = [\"https://a\"]\nca_file = \"gone.pem\""),
+        3,
+        "upstreams.app.ca_file",
+        "cannot be read",
+    );
+    refuses(
+        "[upstreams.\"a b\"]\nservers = [\"http://a\"]",
+        1,
+        "upstreams.a b",
+        "not a name",
+    );
+    refuses("upstreams = 3", 1, "upstreams", "must be a table");
+    refuses("routes = {}", 1, "routes", "must be a list of tables");
+}
+
+#[test]
+fn https_without_a_certificate_is_refused() {
+    refuses("[tls]\nself_signed = false", 1, "tls", "needs a certificate");
+    settings("[server]\nhttp = \"127.0.0.1:80\"\n[tls]\nself_signed = false");
+}
