@@ -66,7 +66,7 @@ struct Arguments {
         long,
         global = true,
         env = "GATEWARD_CONFIG",
-        default_value = "gateward.toml",
+        default_value = "gateway.toml",
         value_name = "FILE"
     )]
     config: PathBuf,
