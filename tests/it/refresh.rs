@@ -94,7 +94,7 @@ impl Stage {
 
 async fn the_current_one_rotates_and_the_previous_one_is_repeated(crashes: bool) {
     let upstream = Upstream::friendly();
-    let mut stage = Stage::set(&upstream, "1h", crashes).await;
+    let mut stage = Stage::set(&upstream, "10m", crashes).await;
     let first = stage.person.refresh.clone();
     let second = stage.successor(&first).await;
     assert_eq!(generation(&second), generation(&first) + 1);
@@ -107,7 +107,7 @@ async fn the_current_one_rotates_and_the_previous_one_is_repeated(crashes: bool)
 
 async fn an_older_one_ends_the_family(crashes: bool) {
     let upstream = Upstream::friendly();
-    let mut stage = Stage::set(&upstream, "1h", crashes).await;
+    let mut stage = Stage::set(&upstream, "10m", crashes).await;
     let first = stage.person.refresh.clone();
     let second = stage.successor(&first).await;
     let answer = stage.present(&second).await.is(200);
@@ -213,7 +213,7 @@ async fn reuse_table_replaced_with_crashes() {
 async fn a_crash_in_the_middle_of_two_hundred_refreshes_signs_nobody_out() {
     let upstream = Upstream::friendly();
     let mut world = World::with(&upstream, |config| {
-        config.set("tokens.reuse_window", "1h");
+        config.set("tokens.reuse_window", "10m");
     });
     let person = world.person("ada").await;
     let calls: Vec<_> = (0..200)
@@ -271,7 +271,7 @@ async fn an_unknown_forged_or_foreign_token_ends_nothing() {
 async fn a_browser_refreshes_by_cookie_and_loses_its_cookies_only_with_a_dead_family() {
     let upstream = Upstream::friendly();
     let world = World::with(&upstream, |config| {
-        config.set("tokens.reuse_window", "1h");
+        config.set("tokens.reuse_window", "10m");
     });
     let person = world.person("ada").await;
     let browser = person.in_browser(&world).await;

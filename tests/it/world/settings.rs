@@ -28,7 +28,7 @@ impl Config {
             secret_file = "data/secret.key"
             [tokens]
             [auth]
-            password = {{ argon2 = {{ memory = "64KiB", iterations = 1, lanes = 1 }} }}
+            password = {{ argon2 = {{ memory = "1MiB", iterations = 1, lanes = 1 }} }}
             limits = {{ per_ip = "100000/1m", per_account_ip = "100000/1m", per_account = "100000/1m" }}
             [log]
             access = "access.log"
