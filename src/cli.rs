@@ -189,7 +189,11 @@ fn refusal(error: &AuthError) -> String {
 /// The error and its causes, in one line.
 fn complain(error: &CliError) {
     let mut line = error.to_string();
-    let mut cause = std::error::Error::source(error);
+    let mut cause = match error {
+        // Said already, in words for operators.
+        CliError::Auth(refused) => std::error::Error::source(refused),
+        other => std::error::Error::source(other),
+    };
     while let Some(error) = cause {
         let text = error.to_string();
         if !line.contains(&text) {

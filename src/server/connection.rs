@@ -123,7 +123,7 @@ impl Door {
         let connection = http1::Builder::new()
             .max_header_size(limits.header_size)
             .max_buf_size(limits.header_size.max(HTTP1_BUFFER))
-            .half_close(false)
+            .header_read_timeout(None)
             .serve_connection(io, service)
             .with_upgrades();
         drive(

@@ -48,6 +48,7 @@ pub struct Pulse {
     in_flight: AtomicU32,
     /// Of those, the ones whose next piece the client has not asked for.
     unasked: AtomicU32,
+    settled: AtomicBool,
     opened: AtomicBool,
     inside_head: AtomicBool,
     write_blocked: AtomicBool,
@@ -69,6 +70,7 @@ impl Pulse {
             moved: AtomicU32::new(now),
             in_flight: AtomicU32::new(0),
             unasked: AtomicU32::new(0),
+            settled: AtomicBool::new(false),
             opened: AtomicBool::new(false),
             inside_head: AtomicBool::new(false),
             write_blocked: AtomicBool::new(false),
@@ -79,6 +81,12 @@ impl Pulse {
             served: AtomicWaker::new(),
             io: AtomicWaker::new(),
         })
+    }
+
+    /// HTTP begins; until then the TLS handshake has a limit of its own.
+    pub fn settle(&self) {
+        self.restart();
+        self.settled.store(true, Relaxed);
     }
 
     /// The reader has come so far. A head that begins sets the clock anew.
@@ -187,7 +195,7 @@ impl Pulse {
             return Order::Cut;
         }
         let busy = self.in_flight.load(Relaxed) > 0 || self.write_blocked.load(Relaxed);
-        if busy || self.is_upgraded() {
+        if busy || self.is_upgraded() || !self.settled.load(Relaxed) {
             return Order::GoOn;
         }
         let waited = self.now().wrapping_sub(self.since.load(Relaxed));
@@ -261,7 +269,9 @@ mod tests {
 
     fn connection() -> (Steps, Arc<Pulse>) {
         let steps = Steps::default();
-        (Arc::clone(&steps), Pulse::new(steps))
+        let pulse = Pulse::new(Arc::clone(&steps));
+        pulse.settle();
+        (steps, pulse)
     }
 
     fn read(pulse: &Pulse, bytes: &[u8]) {

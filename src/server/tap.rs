@@ -37,8 +37,9 @@ pub struct Tap<S> {
 }
 
 impl<S> Tap<S> {
-    /// Puts the tap on a stream.
+    /// Puts the tap on a stream, when its HTTP begins.
     pub fn new(stream: S, reading: Reading, seat: Seat) -> Self {
+        seat.pulse().settle();
         Self { stream, reading, seat }
     }
 
