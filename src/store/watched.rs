@@ -222,3 +222,37 @@ impl<S: EphemeralStore> EphemeralStore for Watched<S> {
         self.watch.call(EphemeralStore::purge(&self.backend, now)).await
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn watch() -> Watch {
+        Watch::new("sessions", Duration::from_millis(1), Arc::new(Metrics::new()))
+    }
+
+    #[tokio::test]
+    async fn a_store_that_never_answers_is_not_waited_for() {
+        let outcome = watch().call(std::future::pending::<Result<(), _>>()).await;
+        assert!(matches!(outcome, Err(StoreError::Unanswered { store: "sessions" })));
+    }
+
+    #[tokio::test]
+    async fn a_store_is_down_from_a_failure_until_the_next_answer() {
+        let watch = watch();
+        let shows = |line: &str| watch.metrics.render().lines().any(|shown| shown == line);
+        let (store, source) = ("sessions", None);
+        let _ = watch.report::<()>(Err(StoreError::Unavailable { store, source }));
+        assert!(shows("gateward_store_up{store=\"sessions\"} 0"));
+        assert!(shows(
+            "gateward_store_errors_total{store=\"sessions\",kind=\"unavailable\"} 1"
+        ));
+
+        let what = "a session".to_owned();
+        let _ = watch.report::<()>(Err(StoreError::Damaged { store, what }));
+        assert!(shows("gateward_store_up{store=\"sessions\"} 1"));
+        assert!(shows(
+            "gateward_store_errors_total{store=\"sessions\",kind=\"damaged\"} 1"
+        ));
+    }
+}
