@@ -1,11 +1,12 @@
 //! The embedded store: one SQLite file that keeps all three promises for any number of processes on one machine.
 //!
-//! The file is in WAL mode. What is acknowledged has been synced to disk, except for what may be lost (counters, remembered names, purges), which is
-//! written without waiting for the disk. Writers of one process take turns in memory; another process (the command line) is waited for by SQLite's own
-//! busy handler. Multi-statement promises run under `BEGIN IMMEDIATE`, so none of them fails half-way for want of the lock.
+//! The file is in WAL mode: what is acknowledged survives kill -9, and the power too unless its `Durability` says otherwise. Writers of one process take
+//! turns in memory; another process (the command line) is waited for by SQLite's own busy handler. Multi-statement promises run under `BEGIN IMMEDIATE`,
+//! so none of them fails half-way for want of the lock.
 
 mod accounts;
 mod columns;
+mod disk;
 mod ephemeral;
 mod file;
 mod sessions;
@@ -20,10 +21,19 @@ use sqlx::sqlite::SqliteArguments;
 
 use super::StoreError;
 use columns::{FromColumns, Unreadable};
-use file::{DatabaseFile, Durability, Turn};
+use file::{DatabaseFile, Turn};
 
 /// One statement with its values.
 type Query<'q> = sqlx::query::Query<'q, sqlx::Sqlite, SqliteArguments>;
+
+/// Whether a change must outlive a power failure once it is acknowledged. Every change outlives the process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Durability {
+    /// It must: the answer waits for the disk.
+    Synced,
+    /// It may be lost with the power (as may every other such change of the last seconds), and costs no wait.
+    Lax,
+}
 
 /// The SQLite files of this process. Stores that name the same file share it.
 #[derive(Debug)]
@@ -77,9 +87,12 @@ impl Sqlite {
 
     /// One statement that changes rows; says how many.
     async fn change(&self, durability: Durability, statement: Query<'_>) -> Result<u64, StoreError> {
-        let mut turn = self.turn(durability).await?;
+        let mut turn = self.turn().await?;
         let changed = turn.execute(statement).await.map_err(|error| self.failed(error))?;
         turn.keep();
+        if changed > 0 {
+            self.endure(durability).await?;
+        }
         Ok(changed)
     }
 
@@ -89,22 +102,37 @@ impl Sqlite {
         durability: Durability,
         statement: Query<'_>,
     ) -> Result<Vec<T>, StoreError> {
-        let mut change = self.begin(durability).await?;
+        let mut change = self.begin().await?;
         let rows = change.fetch(statement).await?;
         change.commit().await?;
+        if !rows.is_empty() {
+            self.endure(durability).await?;
+        }
         Ok(rows)
     }
 
-    async fn begin(&self, durability: Durability) -> Result<Change<'_>, StoreError> {
-        let mut turn = self.turn(durability).await?;
+    /// Begins several statements that become true together; whoever commits them sees to their durability.
+    async fn begin(&self) -> Result<Change<'_>, StoreError> {
+        let mut turn = self.turn().await?;
         let begun = turn.execute(sqlx::query("BEGIN IMMEDIATE")).await;
         begun.map_err(|error| self.failed(error))?;
         let store = self.store;
         Ok(Change { turn, store })
     }
 
-    async fn turn(&self, durability: Durability) -> Result<Turn<'_>, StoreError> {
-        self.file.turn(durability).await.map_err(|error| self.failed(error))
+    async fn turn(&self) -> Result<Turn<'_>, StoreError> {
+        self.file.turn().await.map_err(|error| self.failed(error))
+    }
+
+    /// Returns when what was just committed is as durable as it must be. What is committed stands even when the disk fails, so that is `Unanswered`.
+    async fn endure(&self, durability: Durability) -> Result<(), StoreError> {
+        if durability == Durability::Lax {
+            return Ok(());
+        }
+        self.file.disk.reached().await.map_err(|error| {
+            tracing::error!(store = self.store, %error, "the write-ahead log cannot be synced to disk");
+            StoreError::Unanswered { store: self.store }
+        })
     }
 
     /// Touches the file, so that a missing or damaged one shows.

@@ -3,9 +3,9 @@
 use async_trait::async_trait;
 use sqlx::query;
 
+use super::Durability::Synced;
 use super::Sqlite;
 use super::columns::{bytes, millis, words};
-use super::file::Durability::Synced;
 use crate::model::clock::Timestamp;
 use crate::model::credential::{Account, PasswordHash};
 use crate::model::user::{Email, Epoch, Role, User, UserId};
@@ -31,13 +31,14 @@ impl AccountStore for Sqlite {
             .bind(user.email.as_str())
             .bind(bytes(user.id.0));
 
-        let mut change = self.begin(Synced).await?;
+        let mut change = self.begin().await?;
         change.execute(insert).await?;
         if change.execute(claim).await? == 0 {
             change.roll_back().await?;
             return Ok(Added::EmailTaken);
         }
         change.commit().await?;
+        self.endure(Synced).await?;
         Ok(Added::Added)
     }
 
@@ -120,7 +121,7 @@ impl AccountStore for Sqlite {
             .bind(after)
             .bind(predecessor_retires_at.map(millis));
 
-        let mut change = self.begin(Synced).await?;
+        let mut change = self.begin().await?;
         let newest: Option<String> = change.fetch(newest).await?.pop();
         if newest.as_deref() != after || change.execute(insert_key(key)).await? == 0 {
             change.roll_back().await?;
@@ -128,6 +129,7 @@ impl AccountStore for Sqlite {
         }
         change.execute(retire).await?;
         change.commit().await?;
+        self.endure(Synced).await?;
         Ok(true)
     }
 

@@ -1,4 +1,4 @@
-//! One SQLite file and this process's connections to it: readers in a pool, two writers that take turns, watchers for followers.
+//! One SQLite file and this process's connections to it: readers in a pool, one writer, watchers for followers.
 //!
 //! A writing connection that failed, or whose caller gave up, is closed instead of being used again: closing rolls back whatever it had begun, so no
 //! half-done transaction can reach the next caller. Opening a new one costs less than a millisecond.
@@ -15,6 +15,7 @@ use sqlx::{ConnectOptions, SqliteConnection, SqlitePool};
 use tokio::sync::{Mutex, MutexGuard, Notify};
 use tokio::time::{Instant, sleep};
 
+use super::disk::Disk;
 use super::{Query, failed, primary_code};
 use crate::model::secret;
 use crate::store::StoreError;
@@ -28,41 +29,19 @@ const MIGRATIONS: [&str; 1] = [include_str!("migrations/0001_first.sql")];
 /// SQLITE_BUSY (sqlite.org/rescode.html): somebody else holds the lock.
 const BUSY: i32 = 5;
 
-/// Whether a change must outlive a power failure once it is acknowledged.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Durability {
-    /// It must: the answer waits for the disk.
-    Synced,
-    /// It may be lost with the power (never with the process), and costs no wait.
-    Lax,
-}
-
 /// The file, opened.
 #[derive(Debug)]
 pub(super) struct DatabaseFile {
     options: SqliteConnectOptions,
     readers: SqlitePool,
-    writers: Mutex<Writers>,
+    writer: Mutex<Option<SqliteConnection>>,
     watchers: BriefLock<Vec<SqliteConnection>>,
     /// Told after each revocation that this process wrote.
     pub(super) news: Notify,
+    /// What durable changes wait for.
+    pub(super) disk: Disk,
     /// How long a call may take in all.
     pub(super) limit: Duration,
-}
-
-#[derive(Debug, Default)]
-struct Writers {
-    synced: Option<SqliteConnection>,
-    lax: Option<SqliteConnection>,
-}
-
-impl Writers {
-    fn slot(&mut self, durability: Durability) -> &mut Option<SqliteConnection> {
-        match durability {
-            Durability::Synced => &mut self.synced,
-            Durability::Lax => &mut self.lax,
-        }
-    }
 }
 
 /// Makes the file and its folder where they are missing, for the owner's eyes only, and gives the file's one true name.
@@ -88,7 +67,7 @@ impl DatabaseFile {
             .foreign_keys(true)
             // Shorter than a whole call, so that "somebody holds the lock" is said as such, before the caller's limit hides it.
             .busy_timeout(limit.saturating_mul(3) / 4)
-            .synchronous(SqliteSynchronous::Full)
+            .synchronous(SqliteSynchronous::Normal)
             .disable_statement_logging();
         let unavailable = |error| failed(store, error);
         let mut first = connect_in_wal(&options, limit).await.map_err(unavailable)?;
@@ -103,12 +82,10 @@ impl DatabaseFile {
         Ok(Self {
             options,
             readers,
-            writers: Mutex::new(Writers {
-                synced: Some(first),
-                lax: None,
-            }),
+            writer: Mutex::new(Some(first)),
             watchers: BriefLock::default(),
             news: Notify::new(),
+            disk: Disk::of(path),
             limit,
         })
     }
@@ -118,25 +95,13 @@ impl DatabaseFile {
     }
 
     /// Waits for this process's turn to write. Turns are taken in order of asking.
-    pub(super) async fn turn(&self, durability: Durability) -> Result<Turn<'_>, sqlx::Error> {
-        let mut writers = self.writers.lock().await;
-        let connection = match writers.slot(durability).take() {
+    pub(super) async fn turn(&self) -> Result<Turn<'_>, sqlx::Error> {
+        let mut writer = self.writer.lock().await;
+        let connection = match writer.take() {
             Some(connection) => connection,
-            None => self.writer(durability).await?,
+            None => self.options.connect().await?,
         };
-        Ok(Turn {
-            writers,
-            connection,
-            durability,
-        })
-    }
-
-    async fn writer(&self, durability: Durability) -> Result<SqliteConnection, sqlx::Error> {
-        let synchronous = match durability {
-            Durability::Synced => SqliteSynchronous::Full,
-            Durability::Lax => SqliteSynchronous::Normal,
-        };
-        self.options.clone().synchronous(synchronous).connect().await
+        Ok(Turn { writer, connection })
     }
 
     /// A connection for one follower alone, since `PRAGMA data_version` means something only beside an earlier answer of the same connection.
@@ -157,9 +122,8 @@ impl DatabaseFile {
 
 /// The right to write, with a connection. Unless it is given back by `keep`, the connection is closed.
 pub(super) struct Turn<'a> {
-    writers: MutexGuard<'a, Writers>,
+    writer: MutexGuard<'a, Option<SqliteConnection>>,
     connection: SqliteConnection,
-    durability: Durability,
 }
 
 impl Turn<'_> {
@@ -173,7 +137,7 @@ impl Turn<'_> {
 
     /// Ends the turn; the connection is sound and may be used again.
     pub(super) fn keep(mut self) {
-        *self.writers.slot(self.durability) = Some(self.connection);
+        *self.writer = Some(self.connection);
     }
 }
 
@@ -182,14 +146,22 @@ impl Turn<'_> {
 async fn connect_in_wal(options: &SqliteConnectOptions, patience: Duration) -> Result<SqliteConnection, sqlx::Error> {
     let options = options.clone().journal_mode(SqliteJournalMode::Wal);
     let deadline = Instant::now() + patience;
-    loop {
+    let mut connection = loop {
         match options.connect().await {
             Err(error) if primary_code(&error) == Some(BUSY) && Instant::now() < deadline => {
                 sleep(Duration::from_millis(5)).await;
             }
-            outcome => return outcome,
+            outcome => break outcome?,
         }
+    };
+    let mode: String = sqlx::query_scalar("PRAGMA journal_mode")
+        .fetch_one(&mut connection)
+        .await?;
+    if mode != "wal" {
+        let why = "the file system cannot hold a write-ahead log; keep the file on a local disk";
+        return Err(io::Error::other(why).into());
     }
+    Ok(connection)
 }
 
 /// Brings the schema up to date in one transaction, so that processes that start together do it once.

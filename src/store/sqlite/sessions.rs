@@ -3,12 +3,15 @@
 //! Rotation reads the record, judges it, and writes under the condition that the current generation is still the one that was judged; if it is not,
 //! somebody else was faster and it is judged again. Whatever a judgement rests on changes only together with that generation, so the condition is enough.
 //! A repeat, by far the most frequent answer under a race, writes nothing and takes no lock; a rotation is one statement.
+//!
+//! A rotation does not wait for the disk. Power that fails just after it leaves the record a generation behind its token, which the store then accepts as
+//! it accepts any token ahead (2-contract.md §5); an end, which no token can bring back, does wait.
 
 use async_trait::async_trait;
 use sqlx::query;
 
+use super::Durability::{Lax, Synced};
 use super::columns::{bytes, millis, words};
-use super::file::Durability::{Lax, Synced};
 use super::{Query, Sqlite};
 use crate::model::clock::Timestamp;
 use crate::model::session::{Generation, Session, SessionId};
@@ -36,7 +39,7 @@ impl SessionStore for Sqlite {
             let verdict = request.judge(session);
             let kept = match &verdict {
                 Rotation::Rotated(session) | Rotation::Replaced(session) => {
-                    self.change(Synced, update_if(session, judged)).await? > 0
+                    self.change(Lax, update_if(session, judged)).await? > 0
                 }
                 Rotation::Reused(_) | Rotation::Expired => {
                     self.change(Synced, delete_if(request.id, judged)).await? > 0
