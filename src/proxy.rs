@@ -12,6 +12,8 @@ mod tunnel;
 mod upload;
 pub mod upstream;
 pub mod whoami;
+#[cfg(test)]
+mod world;
 
 use std::collections::BTreeMap;
 use std::error::Error as _;
@@ -122,15 +124,13 @@ impl Proxy {
 
     /// The route of a request. `Err`: 404, 405 where only the method is wrong, or 400 for a path spelled in a way that the route does not allow.
     pub fn find(&self, host: &str, method: &Method, path: &str) -> Result<Arc<Found>, Problem> {
-        let found = self.routes.find(host, method, path).map_err(|miss| match miss {
-            Miss::Nothing => Problem::new(Code::NotFound, "Nothing is served here."),
-            Miss::Method(allow) => {
-                Problem::new(Code::MethodNotAllowed, "Use another method; Allow names them.").allow(allow.clone())
-            }
-        })?;
+        let found = match self.routes.find(host, method, path) {
+            Ok(found) => found,
+            Err(miss) => return Err(nowhere(&miss, path)),
+        };
         let route = &found.route;
         hygiene::check_path(path, route.allow_semicolon, route.allow_encoded_slash)
-            .map_err(|unclean| Problem::new(Code::BadRequest, unclean.detail))?;
+            .map_err(hygiene::Unclean::problem)?;
         Ok(Arc::clone(found))
     }
 
@@ -263,6 +263,19 @@ impl ProxyError {
             Some(UploadError::TooSlow) => UploadError::TooSlow.into(),
             Some(UploadError::Broken) => UploadError::Broken.into(),
             None => Self::Failed(error),
+        }
+    }
+}
+
+/// A path that no route would let through is refused before it is said whether something stands there.
+fn nowhere(miss: &Miss<'_>, path: &str) -> Problem {
+    if let Err(unclean) = hygiene::check_path(path, false, false) {
+        return unclean.problem();
+    }
+    match *miss {
+        Miss::Nothing => Problem::new(Code::NotFound, "Nothing is served here."),
+        Miss::Method(allow) => {
+            Problem::new(Code::MethodNotAllowed, "Use another method; Allow names them.").allow(allow.clone())
         }
     }
 }

@@ -217,3 +217,6 @@ fn check_framing(headers: &HeaderMap) -> Result<(), ProxyError> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,53 +1,7 @@
 //! Every way known to get a header of one's own past the boundary.
 
-use std::sync::Arc;
-
 use super::*;
-use crate::config::{Access, Claim, HostPattern, IdentityHeaders, RevocationMode, RouteKind, Target};
-use crate::model::caller::Caller;
-
-fn route() -> Route {
-    Route {
-        name: "app".into(),
-        host: HostPattern::Any,
-        path: "/".into(),
-        methods: Vec::new(),
-        target: Target::Whoami,
-        strip_prefix: false,
-        access: Access::Public,
-        roles: Vec::new(),
-        kind: RouteKind::Auto,
-        accept_cookie: true,
-        accept_bearer: true,
-        revocation: RevocationMode::Cached,
-        identity: IdentityHeaders {
-            headers: vec![(HeaderName::from_static("tenant_id"), Claim::Session)],
-            assertion: false,
-        },
-        forward_token: false,
-        websocket: false,
-        csrf: true,
-        preserve_host: true,
-        body_size: None,
-        allow_semicolon: false,
-        allow_encoded_slash: false,
-        cors: None,
-    }
-}
-
-fn origin(trusted: bool) -> Origin {
-    Origin {
-        caller: Caller {
-            ip: [203, 0, 113, 9].into(),
-            user_agent: "test".into(),
-            request_id: Arc::from("0190a3b2-7c4d-7e5f-8a9b-0c1d2e3f4a5b"),
-        },
-        peer: [192, 0, 2, 1].into(),
-        trusted,
-        https: true,
-        authority: "app.test:8443".parse().unwrap(),
-    }
-}
+use crate::proxy::world::{origin, route};
 
 fn headers(lines: &[(&str, &str)]) -> HeaderMap {
     let mut map = HeaderMap::new();
