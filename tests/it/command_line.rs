@@ -58,13 +58,13 @@ async fn accounts_are_made_shown_changed_and_taken_away() {
     world.run(&["user", "disable", "ada@example.com"]).done();
     login(&client, "ada@example.com", PASSWORD, true)
         .await
-        .is_problem(401, "invalid_credentials");
+        .problem(401, "invalid_credentials");
     world.run(&["user", "enable", "ada@example.com"]).done();
     login(&client, "ada@example.com", PASSWORD, true).await.is(200);
     world.run(&["user", "delete", "ada@example.com"]).done();
     login(&client, "ada@example.com", PASSWORD, true)
         .await
-        .is_problem(401, "invalid_credentials");
+        .problem(401, "invalid_credentials");
     for command in ["show", "disable", "enable", "delete"] {
         world.run(&["user", command, "ada@example.com"]).refused();
     }

@@ -47,7 +47,7 @@ async fn two_hundred_clients_signing_in_without_pause_leave_a_proxied_route_alon
                 while !over.load(Ordering::SeqCst) {
                     let answer = login(&client, &email, &format!("the wrong password {number}"), true).await;
                     if answer.status == 503 {
-                        let answer = answer.is_problem(503, "overloaded");
+                        let answer = answer.problem(503, "overloaded");
                         assert!(
                             answer
                                 .header("retry-after")
@@ -56,7 +56,7 @@ async fn two_hundred_clients_signing_in_without_pause_leave_a_proxied_route_alon
                         );
                         turned_away.fetch_add(1, Ordering::SeqCst);
                     } else {
-                        answer.is_problem(401, "invalid_credentials");
+                        answer.problem(401, "invalid_credentials");
                     }
                 }
             })

@@ -113,11 +113,11 @@ async fn an_older_one_ends_the_family(crashes: bool) {
     let answer = stage.present(&second).await.is(200);
     let (third, access) = (answer.member("refresh_token"), answer.member("access_token"));
 
-    stage.present(&first).await.is_problem(401, "invalid_token");
-    stage.present(&third).await.is_problem(401, "invalid_token");
+    stage.present(&first).await.problem(401, "invalid_token");
+    stage.present(&third).await.problem(401, "invalid_token");
     for token in [&access, &stage.person.access] {
         let refused = stage.person.client.get("/things").bearer(token).send().await;
-        refused.is_problem(401, "invalid_token");
+        refused.problem(401, "invalid_token");
     }
     until("the audit log tells of the reuse", || {
         stage
@@ -151,8 +151,8 @@ async fn the_previous_one_after_the_window_is_replaced_and_the_skipped_one_is_re
         "the previous one stays the previous one"
     );
 
-    stage.present(&second).await.is_problem(401, "invalid_token");
-    stage.present(&fourth).await.is_problem(401, "invalid_token");
+    stage.present(&second).await.problem(401, "invalid_token");
+    stage.present(&fourth).await.problem(401, "invalid_token");
 }
 
 async fn a_replaced_token_goes_on(crashes: bool) {
@@ -165,8 +165,8 @@ async fn a_replaced_token_goes_on(crashes: bool) {
     let fourth = stage.successor(&third).await;
     assert_eq!(generation(&fourth), generation(&third) + 1);
     // Now the first one is older than the previous one.
-    stage.present(&first).await.is_problem(401, "invalid_token");
-    stage.present(&fourth).await.is_problem(401, "invalid_token");
+    stage.present(&first).await.problem(401, "invalid_token");
+    stage.present(&fourth).await.problem(401, "invalid_token");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -256,7 +256,7 @@ async fn an_unknown_forged_or_foreign_token_ends_nothing() {
     for at in [0, 22, 40, flipped.len() - 2] {
         flipped[at] = if flipped[at] == b'A' { b'B' } else { b'A' };
         let forged = String::from_utf8(flipped.clone()).expect("ASCII");
-        person.refresh(&forged).await.is_problem(401, "invalid_token");
+        person.refresh(&forged).await.problem(401, "invalid_token");
         flipped = person.refresh.clone().into_bytes();
     }
     for forged in ["", "x", &person.access, &foreign.refresh, &"A".repeat(10_000)] {
@@ -284,27 +284,15 @@ async fn a_browser_refreshes_by_cookie_and_loses_its_cookies_only_with_a_dead_fa
 
     let unknown = world.browser();
     unknown.set_cookie(REFRESH, "bm90aGluZyBvZiB0aGUgc29ydA");
-    unknown
-        .post("/auth/refresh")
-        .send()
-        .await
-        .is_problem(401, "invalid_token");
+    unknown.post("/auth/refresh").send().await.problem(401, "invalid_token");
 
-    let caught = thief
-        .post("/auth/refresh")
-        .send()
-        .await
-        .is_problem(401, "invalid_token");
+    let caught = thief.post("/auth/refresh").send().await.problem(401, "invalid_token");
     assert!(
         caught.cookie(REFRESH).is_some_and(|c| c.is_cleared()),
         "the family is dead: {:?}",
         caught.headers
     );
-    browser
-        .post("/auth/refresh")
-        .send()
-        .await
-        .is_problem(401, "invalid_token");
+    browser.post("/auth/refresh").send().await.problem(401, "invalid_token");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -327,15 +315,15 @@ async fn a_disabled_user_is_refused_and_roles_are_read_anew() {
     person
         .refresh(&next.member("refresh_token"))
         .await
-        .is_problem(401, "invalid_token");
+        .problem(401, "invalid_token");
     login(&person.client, &person.email, PASSWORD, true)
         .await
-        .is_problem(401, "invalid_credentials");
+        .problem(401, "invalid_credentials");
     world.run(&["user", "enable", &person.email]).done();
     person
         .refresh(&next.member("refresh_token"))
         .await
-        .is_problem(401, "invalid_token");
+        .problem(401, "invalid_token");
     person.again().await.get("/things").await.is(200);
 }
 
@@ -363,6 +351,6 @@ async fn a_session_ends_when_unused_and_at_its_longest_life() {
     ended
         .await
         .expect("the session ends although it is used")
-        .is_problem(401, "invalid_token");
+        .problem(401, "invalid_token");
     login(&person.client, &person.email, PASSWORD, true).await.is(200);
 }

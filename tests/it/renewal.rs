@@ -148,7 +148,7 @@ async fn a_foreign_page_renews_nothing() {
         .post("/form")
         .header("origin", "https://evil.example")
         .body("x");
-    let refused = call.send().await.is_problem(403, "cross_site");
+    let refused = call.send().await.problem(403, "cross_site");
     assert!(refused.cookies().is_empty());
     assert_eq!(scene.browser.cookie(REFRESH), old);
     assert_eq!(upstream.count(), 0);
@@ -189,7 +189,7 @@ async fn a_bearer_token_that_expired_is_never_renewed_by_the_cookie() {
         .bearer(&expired)
         .send()
         .await
-        .is_problem(401, "invalid_token");
+        .problem(401, "invalid_token");
     assert_eq!(upstream.count(), 0);
 }
 

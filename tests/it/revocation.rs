@@ -109,7 +109,7 @@ async fn signing_out_ends_this_session_only() {
     scene.ben.passes();
     refresh(&scene.ada.client, &scene.ada.refresh)
         .await
-        .is_problem(401, "invalid_token");
+        .problem(401, "invalid_token");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -164,7 +164,7 @@ async fn session_end_from_the_command_line_ends_that_session() {
     scene.ben.passes();
     refresh(&scene.ada.client, &scene.ada.refresh)
         .await
-        .is_problem(401, "invalid_token");
+        .problem(401, "invalid_token");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -232,7 +232,7 @@ async fn revocations_outlive_a_crash() {
         .await
         .is(204);
     scene.world.crash_and_restart();
-    scene.ada.get("/things").await.is_problem(401, "invalid_token");
+    scene.ada.get("/things").await.problem(401, "invalid_token");
     scene.there.person.get("/things").await.is(200);
 }
 
@@ -255,5 +255,5 @@ async fn signing_out_works_by_refresh_token_alone() {
         .bearer(&access)
         .send()
         .await
-        .is_problem(401, "invalid_token");
+        .problem(401, "invalid_token");
 }

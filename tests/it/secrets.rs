@@ -86,7 +86,7 @@ async fn the_logs_tell_what_happened_to_whom() {
         .get("/things")
         .send()
         .await
-        .is_problem(401, "no_token")
+        .problem(401, "no_token")
         .member("instance");
     login(&ada.client, &ada.email, "another secret password", false)
         .await

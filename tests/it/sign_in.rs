@@ -96,7 +96,7 @@ async fn without_a_token_an_api_call_is_401_with_a_challenge_and_a_page_is_sent_
     let world = World::start(&upstream);
     let client = world.client();
 
-    let refused = client.get("/things").send().await.is_problem(401, "no_token");
+    let refused = client.get("/things").send().await.problem(401, "no_token");
     assert!(
         refused.header("www-authenticate").starts_with("Bearer"),
         "{:?}",
@@ -107,7 +107,7 @@ async fn without_a_token_an_api_call_is_401_with_a_challenge_and_a_page_is_sent_
         .header("accept", "text/html")
         .send()
         .await
-        .is_problem(401, "no_token");
+        .problem(401, "no_token");
 
     let page = client
         .get("/a/page?x=1")
@@ -127,7 +127,7 @@ async fn without_a_token_an_api_call_is_401_with_a_challenge_and_a_page_is_sent_
         .get("/a/page")
         .header("accept", "text/html")
         .header("sec-fetch-mode", "cors");
-    fetch.send().await.is_problem(401, "no_token");
+    fetch.send().await.problem(401, "no_token");
     assert_eq!(upstream.count(), 0);
 }
 
@@ -182,32 +182,30 @@ async fn registration_refuses_what_is_taken_weak_or_no_address() {
 
     register(&person.email.to_uppercase(), PASSWORD)
         .await
-        .is_problem(409, "email_taken");
+        .problem(409, "email_taken");
     register("new@example.com", "too short")
         .await
-        .is_problem(422, "weak_password");
+        .problem(422, "weak_password");
     register("new@example.com", &"long".repeat(100))
         .await
-        .is_problem(422, "weak_password");
+        .problem(422, "weak_password");
     register("correct.horse@example.com", "correct.horse@example.com")
         .await
-        .is_problem(422, "weak_password");
-    register("not an address", PASSWORD)
-        .await
-        .is_problem(422, "invalid_email");
+        .problem(422, "weak_password");
+    register("not an address", PASSWORD).await.problem(422, "invalid_email");
 
     let call = world
         .client()
         .post("/auth/register")
         .header("content-type", "application/json")
         .body("{\"email\":");
-    call.send().await.is_problem(400, "bad_request");
+    call.send().await.problem(400, "bad_request");
     world
         .client()
         .get("/auth/register.json")
         .send()
         .await
-        .is_problem(404, "not_found");
+        .problem(404, "not_found");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -220,7 +218,7 @@ async fn closed_registration_refuses_everybody() {
         .client()
         .post("/auth/register")
         .json(&json!({"email": "a@example.com", "password": PASSWORD}));
-    call.send().await.is_problem(403, "registration_closed");
+    call.send().await.problem(403, "registration_closed");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -231,8 +229,8 @@ async fn an_unknown_account_and_a_wrong_password_get_the_same_answer() {
 
     let wrong = login(&person.client, &person.email, "not the right password", false).await;
     let unknown = login(&person.client, "nobody@example.com", "not the right password", false).await;
-    let wrong = wrong.is_problem(401, "invalid_credentials");
-    let unknown = unknown.is_problem(401, "invalid_credentials");
+    let wrong = wrong.problem(401, "invalid_credentials");
+    let unknown = unknown.problem(401, "invalid_credentials");
 
     let names = |answer: &crate::world::Answer| answer.headers.keys().map(ToString::to_string).collect::<Vec<_>>();
     assert_eq!(names(&wrong), names(&unknown));
@@ -252,11 +250,11 @@ async fn too_many_attempts_are_429_before_any_hash_and_only_for_that_account() {
     for _ in 0..2 {
         login(&ada.client, &ada.email, "not the right password", false)
             .await
-            .is_problem(401, "invalid_credentials");
+            .problem(401, "invalid_credentials");
     }
     let refused = login(&ada.client, &ada.email, PASSWORD, false)
         .await
-        .is_problem(429, "rate_limited");
+        .problem(429, "rate_limited");
     let seconds: u64 = refused.header("retry-after").parse().expect("seconds");
     assert!((1..=300).contains(&seconds), "{seconds}");
     world.person("ben").await;
@@ -282,20 +280,20 @@ async fn me_shows_the_user_and_the_session() {
         me["session"]["id"].is_string() && me["session"]["expires_at"].is_string(),
         "{me}"
     );
-    world.client().get("/auth/me").send().await.is_problem(401, "no_token");
+    world.client().get("/auth/me").send().await.problem(401, "no_token");
     world
         .client()
         .get("/auth/me")
         .bearer("nonsense")
         .send()
         .await
-        .is_problem(401, "invalid_token");
+        .problem(401, "invalid_token");
     world
         .client()
         .post("/auth/me")
         .send()
         .await
-        .is_problem(405, "method_not_allowed");
+        .problem(405, "method_not_allowed");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -311,18 +309,18 @@ async fn a_changed_password_counts_and_ends_the_other_sessions() {
 
     change("not the right password", NEW_PASSWORD)
         .await
-        .is_problem(401, "invalid_credentials");
-    change(PASSWORD, "too short").await.is_problem(422, "weak_password");
+        .problem(401, "invalid_credentials");
+    change(PASSWORD, "too short").await.problem(422, "weak_password");
     change(PASSWORD, NEW_PASSWORD).await.is(204);
 
-    there.get("/things").await.is_problem(401, "invalid_token");
+    there.get("/things").await.problem(401, "invalid_token");
     refresh(&here.client, &there.refresh)
         .await
-        .is_problem(401, "invalid_token");
+        .problem(401, "invalid_token");
     refresh(&here.client, &here.refresh).await.is(200);
     login(&here.client, &here.email, PASSWORD, false)
         .await
-        .is_problem(401, "invalid_credentials");
+        .problem(401, "invalid_credentials");
     login(&here.client, &here.email, NEW_PASSWORD, false).await.is(200);
 }
 
@@ -351,18 +349,18 @@ async fn sessions_are_listed_and_ended_one_by_one_and_foreign_ones_do_not_exist(
     let path = format!("/auth/sessions/{}", other["id"].as_str().expect("an id"));
 
     let foreign = stranger.client.delete(&path).bearer(&stranger.access).send().await;
-    foreign.is_problem(404, "not_found");
+    foreign.problem(404, "not_found");
     there.get("/things").await.is(200);
 
     here.client.delete(&path).bearer(&here.access).send().await.is(204);
-    there.get("/things").await.is_problem(401, "invalid_token");
+    there.get("/things").await.problem(401, "invalid_token");
     here.get("/things").await.is(200);
     here.client
         .delete(&path)
         .bearer(&here.access)
         .send()
         .await
-        .is_problem(404, "not_found");
+        .problem(404, "not_found");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -377,15 +375,15 @@ async fn a_deleted_account_is_gone_with_its_sessions() {
 
     delete("not the right password")
         .await
-        .is_problem(401, "invalid_credentials");
+        .problem(401, "invalid_credentials");
     delete(PASSWORD).await.is(204);
-    person.get("/things").await.is_problem(401, "invalid_token");
+    person.get("/things").await.problem(401, "invalid_token");
     refresh(&person.client, &person.refresh)
         .await
-        .is_problem(401, "invalid_token");
+        .problem(401, "invalid_token");
     login(&person.client, &person.email, PASSWORD, false)
         .await
-        .is_problem(401, "invalid_credentials");
+        .problem(401, "invalid_credentials");
     world.person("ada").await;
 }
 
@@ -402,11 +400,7 @@ async fn signing_out_clears_both_cookies_and_works_when_already_signed_out() {
     );
     assert!(browser.cookie(ACCESS).is_none() && browser.cookie(REFRESH).is_none());
     before.get("/things").send().await.is(401);
-    before
-        .post("/auth/refresh")
-        .send()
-        .await
-        .is_problem(401, "invalid_token");
+    before.post("/auth/refresh").send().await.problem(401, "invalid_token");
     browser.post("/auth/logout").send().await.is(204);
     before.post("/auth/logout").send().await.is(204);
 }
@@ -432,16 +426,16 @@ async fn an_unsafe_request_by_cookie_must_come_from_our_own_pages() {
         "/things",
     ] {
         let bare = world.client();
-        post(&bare, path).send().await.is_problem(403, "cross_site");
+        post(&bare, path).send().await.problem(403, "cross_site");
         let foreign = post(&bare, path).header("origin", "https://evil.example");
-        foreign.send().await.is_problem(403, "cross_site");
+        foreign.send().await.problem(403, "cross_site");
         let opaque = post(&bare, path).header("origin", "null");
-        opaque.send().await.is_problem(403, "cross_site");
+        opaque.send().await.problem(403, "cross_site");
         for site in ["cross-site", "same-site"] {
             let call = post(&bare, path)
                 .header("sec-fetch-site", site)
                 .header("origin", &world.origin());
-            call.send().await.is_problem(403, "cross_site");
+            call.send().await.problem(403, "cross_site");
         }
     }
     assert_eq!(upstream.count(), 0);
@@ -478,7 +472,7 @@ async fn a_known_person_without_the_role_is_403_and_with_it_passes() {
         );
     });
     let person = world.person("ada").await;
-    person.get("/staff").await.is_problem(403, "forbidden");
+    person.get("/staff").await.problem(403, "forbidden");
     assert_eq!(upstream.count(), 0);
 
     world.run(&["user", "set-roles", &person.email, "staff"]).done();

@@ -37,19 +37,14 @@ async fn down_is_502_and_recovers_by_itself() {
     let world = World::with(&upstream, |config| {
         config.set("upstreams.app.servers", vec![format!("http://127.0.0.1:{port}")]);
     });
-    world
-        .client()
-        .get("/public")
-        .send()
-        .await
-        .is_problem(502, "bad_gateway");
+    world.client().get("/public").send().await.problem(502, "bad_gateway");
     world
         .client()
         .post("/public")
         .body("x")
         .send()
         .await
-        .is_problem(502, "bad_gateway");
+        .problem(502, "bad_gateway");
 
     let listener = TcpListener::bind(("127.0.0.1", port)).expect("the port again");
     let late = Upstream::on(listener);
@@ -93,7 +88,7 @@ async fn slow_is_504_and_the_connection_is_dropped() {
         .get("/public")
         .send()
         .await
-        .is_problem(504, "gateway_timeout");
+        .problem(504, "gateway_timeout");
     assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
     unharmed(&world, &upstream).await;
 }
@@ -420,7 +415,7 @@ async fn a_body_over_the_limit_is_413_and_never_passes_for_a_whole_one() {
         .body(vec![b'x'; 1025])
         .send()
         .await
-        .is_problem(413, "payload_too_large");
+        .problem(413, "payload_too_large");
     let mut wire = world.tls();
     let head = format!(
         "POST /public HTTP/1.1\r\nHost: {}\r\nTransfer-Encoding: chunked\r\n\r\n",

@@ -149,7 +149,7 @@ impl Answer {
 
     /// Fails unless it is a problem document of that status and code, made as RFC 9457 says.
     #[track_caller]
-    pub fn is_problem(self, status: u16, code: &str) -> Self {
+    pub fn problem(self, status: u16, code: &str) -> Self {
         assert_eq!(
             self.header("content-type"),
             "application/problem+json",

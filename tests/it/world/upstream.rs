@@ -60,12 +60,6 @@ impl Recorded {
         values(&self.head, name)
     }
 
-    /// The names of all headers as they were spelled.
-    pub fn names(&self) -> Vec<String> {
-        let lines = self.head.lines().skip(1).filter_map(|line| line.split_once(':'));
-        lines.map(|(name, _)| name.to_owned()).collect()
-    }
-
     /// The only value of a header.
     #[track_caller]
     pub fn value(&self, name: &str) -> String {

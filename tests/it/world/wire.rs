@@ -83,14 +83,6 @@ impl Wire {
         }
     }
 
-    /// The certificate that the other end showed.
-    pub fn certificate(&self) -> Option<Vec<u8>> {
-        match &self.stream {
-            Stream::Tls(stream) => Some(stream.conn.peer_certificates()?.first()?.to_vec()),
-            Stream::Tcp(_) => None,
-        }
-    }
-
     /// Sends bytes as they are.
     pub fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
         match &mut self.stream {
