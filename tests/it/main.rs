@@ -15,6 +15,7 @@ mod refresh;
 mod renewal;
 mod revocation;
 mod secrets;
+mod security_table;
 mod server;
 mod sign_in;
 mod store_contract;
