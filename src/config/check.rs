@@ -92,7 +92,8 @@ pub(super) fn check(
     let mut reader = Reader::new(File::KEYS, Lines::of(text), overrides(environment));
     for error in syntax {
         let message = error.message().replace('\n', " ");
-        reader.syntax(error.span().map(|span| span.start), message);
+        let message = message.trim_end_matches(", expected nothing");
+        reader.syntax(error.span().map(|span| span.start), format!("not TOML: {message}"));
     }
     let root = Place {
         line: None,
