@@ -10,6 +10,8 @@ pub mod refresh;
 pub mod register;
 pub mod sessions;
 pub mod throttle;
+#[cfg(test)]
+pub(crate) mod world;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -186,8 +188,7 @@ impl Auth {
 
 /// Whether a session still counts: its time is not over, its user may sign in, and no later epoch has begun.
 fn lives(session: &Session, user: &User, now: Timestamp) -> bool {
-    let in_time = now < session.expires_at && now < session.idle_expires_at;
-    in_time && session.user == user.id && session.epoch == user.epoch && user.disabled_at.is_none()
+    !session.is_over(now) && session.user == user.id && session.epoch == user.epoch && user.disabled_at.is_none()
 }
 
 impl From<HashError> for AuthError {

@@ -20,3 +20,29 @@ impl Auth {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::auth::world::{World, caller, password};
+
+    #[tokio::test]
+    async fn a_deleted_account_is_gone_with_its_sessions_and_only_by_its_password() {
+        let world = World::new().await;
+        let here = world.signed_in().await;
+        let who = &here.access.identity;
+        let wrong = world
+            .auth
+            .delete_account(&caller(), who, Password::new("not the right one".into()))
+            .await;
+        assert!(matches!(wrong, Err(AuthError::InvalidCredentials)));
+
+        world.auth.delete_account(&caller(), who, password()).await.unwrap();
+        assert!(matches!(
+            world.auth.find_user("ada@example.com").await,
+            Err(AuthError::NotFound)
+        ));
+        assert_eq!(world.stores.sessions.find(here.session.id).await.unwrap(), None);
+        world.auth.delete_account(&caller(), who, password()).await.unwrap();
+    }
+}

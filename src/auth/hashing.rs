@@ -73,6 +73,17 @@ impl Hasher {
     /// # Errors
     /// The system has no thread to give, or the parameters are none that Argon2 knows.
     pub fn new(rules: &PasswordRules, metrics: Arc<Metrics>) -> std::io::Result<Self> {
+        let hasher = Self::without_threads(rules, metrics)?;
+        for number in 0..rules.threads.max(1) {
+            let pool = Arc::clone(&hasher.pool);
+            thread::Builder::new()
+                .name(format!("hash-{number}"))
+                .spawn(move || pool.work())?;
+        }
+        Ok(hasher)
+    }
+
+    fn without_threads(rules: &PasswordRules, metrics: Arc<Metrics>) -> std::io::Result<Self> {
         let params = Params::new(rules.memory_kib, rules.iterations, rules.lanes, Some(TAG_LEN))
             .map_err(|e| std::io::Error::new(std::io::ErrorKind::InvalidInput, e.to_string()))?;
         let pool = Arc::new(Pool {
@@ -82,14 +93,7 @@ impl Hasher {
             hashed: AtomicU64::new(0),
             metrics,
         });
-        let hasher = Self { pool, params };
-        for number in 0..rules.threads.max(1) {
-            let pool = Arc::clone(&hasher.pool);
-            thread::Builder::new()
-                .name(format!("hash-{number}"))
-                .spawn(move || pool.work())?;
-        }
-        Ok(hasher)
+        Ok(Self { pool, params })
     }
 
     /// Hashes a new password with a salt of its own.
@@ -308,4 +312,161 @@ fn be_nice() {
 #[cfg(not(target_os = "linux"))]
 fn be_nice() {
     let _ = NICENESS;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rules(memory_kib: u32, iterations: u32) -> PasswordRules {
+        PasswordRules {
+            min_length: 15,
+            max_length: 256,
+            memory_kib,
+            iterations,
+            lanes: 1,
+            threads: 1,
+            queue: 2,
+        }
+    }
+
+    fn hasher(memory_kib: u32, iterations: u32) -> Hasher {
+        Hasher::new(&rules(memory_kib, iterations), Arc::new(Metrics::new())).unwrap()
+    }
+
+    /// A pool whose threads never come.
+    fn asleep() -> Hasher {
+        Hasher::without_threads(&rules(8, 1), Arc::new(Metrics::new())).unwrap()
+    }
+
+    fn password() -> Password {
+        Password::new("correct horse battery staple".to_owned())
+    }
+
+    type Answer = oneshot::Receiver<Result<Vec<u8>, HashError>>;
+
+    fn job(hasher: &Hasher, age: Duration) -> (Job, Answer) {
+        let (reply, answer) = oneshot::channel();
+        let job = Job {
+            password: password(),
+            salt: vec![0; SALT_LEN],
+            params: hasher.params.clone(),
+            tag_len: TAG_LEN,
+            since: Instant::now().checked_sub(age).unwrap(),
+            reply,
+        };
+        (job, answer)
+    }
+
+    /// Lets a thread do all that waits, here and now.
+    fn wake(hasher: &Hasher) {
+        hasher.pool.lock().closed = true;
+        hasher.pool.work();
+    }
+
+    #[tokio::test]
+    async fn a_password_matches_its_own_hash_only() {
+        let hasher = hasher(64, 1);
+        let hash = hasher.hash(password()).await.unwrap();
+        assert!(
+            hash.as_str().starts_with("$argon2id$v=19$m=64,t=1,p=1$"),
+            "{}",
+            hash.as_str()
+        );
+        let verdict = hasher.verify(password(), Some(&hash)).await.unwrap();
+        assert!(verdict.matches && !verdict.outdated);
+        let other = Password::new("correct horse battery stapler".to_owned());
+        assert!(!hasher.verify(other, Some(&hash)).await.unwrap().matches);
+        assert_ne!(hash, hasher.hash(password()).await.unwrap(), "a salt of its own");
+    }
+
+    #[tokio::test]
+    async fn an_independent_reading_agrees() {
+        use argon2::password_hash::PasswordVerifier;
+        let hash = hasher(64, 2).hash(password()).await.unwrap();
+        assert!(
+            Argon2::default()
+                .verify_password(password().expose().as_bytes(), hash.as_str())
+                .is_ok()
+        );
+    }
+
+    #[tokio::test]
+    async fn a_hash_keeps_its_own_parameters_and_is_outdated_when_they_grew() {
+        let hash = hasher(64, 1).hash(password()).await.unwrap();
+        for (memory, passes, outdated) in [(64, 2, true), (128, 1, true), (32, 1, false), (64, 1, false)] {
+            let verdict = hasher(memory, passes).verify(password(), Some(&hash)).await.unwrap();
+            assert_eq!(
+                (verdict.matches, verdict.outdated),
+                (true, outdated),
+                "{memory} {passes}"
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn an_unknown_account_costs_one_hash_like_a_known_one() {
+        let hasher = hasher(64, 1);
+        let hash = hasher.hash(password()).await.unwrap();
+        hasher.verify(password(), Some(&hash)).await.unwrap();
+        assert_eq!(hasher.hashed(), 2);
+        assert_eq!(hasher.verify(password(), None).await.unwrap(), Verdict::default());
+        assert_eq!(hasher.hashed(), 3);
+    }
+
+    #[tokio::test]
+    async fn a_record_that_is_damaged_or_asks_for_too_much_costs_one_hash_and_is_told() {
+        let hasher = hasher(64, 1);
+        let tail = "$c29tZXNhbHRzb21lc2FsdA$b3V0cHV0b3V0cHV0b3V0cHV0b3V0cHV0b3V0cHV0b3U";
+        for (done, text) in [
+            String::new(),
+            "nonsense".to_owned(),
+            format!("$argon2i$v=19$m=64,t=1,p=1{tail}"),
+            format!("$argon2id$v=16$m=64,t=1,p=1{tail}"),
+            format!("$argon2id$v=19$m=4000000000,t=1,p=1{tail}"),
+            format!("$argon2id$v=19$m=64,t=100000,p=1{tail}"),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            let outcome = hasher.verify(password(), Some(&PasswordHash::new(text.clone()))).await;
+            assert_eq!(outcome, Err(HashError::Damaged), "{text}");
+            assert_eq!(hasher.hashed(), done as u64 + 1, "{text}");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_queue_is_bounded_and_the_surplus_is_refused_at_once() {
+        let hasher = asleep();
+        let waiting: Vec<_> = (0..2).map(|_| job(&hasher, Duration::ZERO)).collect();
+        let answers: Vec<Answer> = waiting
+            .into_iter()
+            .map(|(job, answer)| {
+                hasher.pool.push(job).unwrap();
+                answer
+            })
+            .collect();
+        assert!(matches!(
+            hasher.hash(password()).await,
+            Err(HashError::Overloaded { .. })
+        ));
+        drop(answers);
+        assert!(
+            hasher.pool.push(job(&hasher, Duration::ZERO).0).is_ok(),
+            "those who left make room"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_job_that_waited_too_long_or_was_abandoned_is_not_hashed() {
+        let hasher = asleep();
+        let (late, told) = job(&hasher, PATIENCE);
+        let (left, gone) = job(&hasher, Duration::ZERO);
+        hasher.pool.push(late).unwrap();
+        hasher.pool.push(left).unwrap();
+        drop(gone);
+        wake(&hasher);
+        assert_eq!(told.await.unwrap(), Err(overloaded()));
+        assert_eq!(hasher.hashed(), 0);
+    }
 }

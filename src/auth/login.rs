@@ -136,3 +136,128 @@ impl Auth {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::auth::world::{PASSWORD, World, caller, caller_at};
+
+    async fn login(world: &World, email: &str, password: &str) -> Result<SignedIn, AuthError> {
+        world
+            .auth
+            .login(&caller(), email, Password::new(password.to_owned()))
+            .await
+    }
+
+    #[tokio::test]
+    async fn a_right_password_opens_a_session() {
+        let world = World::new().await;
+        let signed_in = world.signed_in().await;
+        let session = world.stores.sessions.find(signed_in.session.id).await.unwrap().unwrap();
+        assert_eq!(session, signed_in.session);
+        assert_eq!(signed_in.access.identity.session, session.id);
+        assert_eq!(signed_in.access.identity.amr, [Amr("pwd".to_owned())]);
+        assert_eq!((session.ip, session.user_agent.as_str()), (Some(caller().ip), "test"));
+    }
+
+    #[tokio::test]
+    async fn every_refused_sign_in_costs_one_hash_and_the_same_store_calls() {
+        let world = World::new().await;
+        world.register().await;
+        world.register_as("off@example.com").await;
+        world.auth.disable("off@example.com").await.unwrap();
+        let mut costs = Vec::new();
+        for (email, password) in [
+            ("ada@example.com", "not the right password"),
+            ("nobody@example.com", "not the right password"),
+            ("no address at all", "not the right password"),
+            ("off@example.com", PASSWORD),
+            ("off@example.com", "not the right password"),
+        ] {
+            let before = (world.hasher.hashed(), world.ephemeral.calls(), world.sessions.calls());
+            let outcome = login(&world, email, password).await;
+            assert!(matches!(outcome, Err(AuthError::InvalidCredentials)), "{email}");
+            let after = (world.hasher.hashed(), world.ephemeral.calls(), world.sessions.calls());
+            costs.push((after.0 - before.0, after.1 - before.1, after.2 - before.2));
+        }
+        assert!(costs.iter().all(|cost| *cost == costs[0] && cost.0 == 1), "{costs:?}");
+    }
+
+    #[tokio::test]
+    async fn a_password_beyond_the_longest_is_refused_without_a_hash() {
+        let world = World::new().await;
+        world.register().await;
+        let before = world.hasher.hashed();
+        for email in ["ada@example.com", "nobody@example.com"] {
+            let outcome = login(&world, email, &"x".repeat(257)).await;
+            assert!(matches!(outcome, Err(AuthError::InvalidCredentials)));
+        }
+        assert_eq!(world.hasher.hashed(), before);
+    }
+
+    #[tokio::test]
+    async fn limits_come_before_the_hash() {
+        let world = World::new().await;
+        world.register().await;
+        for _ in 0..world.limits.per_account_ip.count {
+            login(&world, "ada@example.com", "not the right password")
+                .await
+                .map(|_| ())
+                .unwrap_err();
+        }
+        let before = world.hasher.hashed();
+        let outcome = login(&world, "ada@example.com", PASSWORD).await;
+        assert!(matches!(outcome, Err(AuthError::RateLimited { .. })));
+        assert_eq!(world.hasher.hashed(), before);
+    }
+
+    #[tokio::test]
+    async fn a_victim_gets_in_from_where_they_signed_in_before() {
+        let world = World::new().await;
+        world.signed_in().await;
+        for number in 0..world.limits.per_account.count + 1 {
+            let ip = format!("198.51.{}.{}", number / 250, number % 250);
+            let guess = Password::new("not the right password".to_owned());
+            world
+                .auth
+                .login(&caller_at(&ip), "ada@example.com", guess)
+                .await
+                .map(|_| ())
+                .unwrap_err();
+        }
+        let stranger = caller_at("203.0.113.9");
+        let elsewhere = world
+            .auth
+            .login(&stranger, "ada@example.com", Password::new(PASSWORD.to_owned()));
+        assert!(matches!(elsewhere.await, Err(AuthError::RateLimited { .. })));
+        assert!(login(&world, "ada@example.com", PASSWORD).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn without_the_sessions_store_nobody_signs_in() {
+        let world = World::new().await;
+        world.register().await;
+        world.sessions.set_down(true);
+        assert!(matches!(
+            login(&world, "ada@example.com", PASSWORD).await,
+            Err(AuthError::Store(_))
+        ));
+    }
+
+    #[tokio::test]
+    async fn a_hash_is_made_anew_when_the_settings_grew() {
+        let world = World::new().await;
+        let user = world.register().await;
+        let before = world.stores.accounts.find(user.id).await.unwrap().unwrap().password;
+        let stronger = world.with_memory(128);
+        stronger
+            .login(&caller(), "ada@example.com", Password::new(PASSWORD.to_owned()))
+            .await
+            .map(|_| ())
+            .unwrap();
+        let after = world.stores.accounts.find(user.id).await.unwrap().unwrap();
+        assert!(before != after.password && after.password.as_str().contains("m=128"));
+        assert_eq!(after.user.epoch, user.epoch, "nobody is signed out by it");
+        assert!(login(&world, "ada@example.com", PASSWORD).await.is_ok());
+    }
+}

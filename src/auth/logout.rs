@@ -82,3 +82,93 @@ impl Auth {
         Ok(self.tokens.revoke(&revoked).await?)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::auth::SignedIn;
+    use crate::auth::world::{World, caller};
+    use crate::config::RevocationMode;
+
+    async fn is_over(world: &World, signed_in: &SignedIn) -> bool {
+        let kept = world.stores.sessions.find(signed_in.session.id).await.unwrap();
+        let verdict = world.tokens.verify(&signed_in.access.jwt, RevocationMode::Strict).await;
+        assert_eq!(
+            kept.is_none(),
+            verdict.is_err(),
+            "a session and its tokens end together"
+        );
+        kept.is_none()
+    }
+
+    #[tokio::test]
+    async fn either_token_ends_the_session_and_its_access_tokens() {
+        let world = World::new().await;
+        let first = world.signed_in().await;
+        let second = world.again().await;
+        world
+            .auth
+            .logout(&caller(), Some(&first.access.jwt), None)
+            .await
+            .unwrap();
+        assert!(is_over(&world, &first).await && !is_over(&world, &second).await);
+        world
+            .auth
+            .logout(&caller(), None, Some(second.refresh.expose()))
+            .await
+            .unwrap();
+        assert!(is_over(&world, &second).await);
+    }
+
+    #[tokio::test]
+    async fn an_expired_access_token_signs_out() {
+        let world = World::new().await;
+        let first = world.signed_in().await;
+        world.clock.advance(std::time::Duration::from_secs(3600));
+        world
+            .auth
+            .logout(&caller(), Some(&first.access.jwt), None)
+            .await
+            .unwrap();
+        assert!(is_over(&world, &first).await);
+    }
+
+    #[tokio::test]
+    async fn signing_out_works_when_already_signed_out_and_with_nothing_genuine() {
+        let world = World::new().await;
+        let first = world.signed_in().await;
+        for _ in 0..2 {
+            let (access, refresh) = (Some(first.access.jwt.as_str()), Some(first.refresh.expose()));
+            world.auth.logout(&caller(), access, refresh).await.unwrap();
+        }
+        world.auth.logout(&caller(), None, None).await.unwrap();
+        world.auth.logout(&caller(), Some("x"), Some("y")).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_sign_out_that_failed_can_be_asked_for_again() {
+        let world = World::new().await;
+        let first = world.signed_in().await;
+        world.sessions.set_down(true);
+        let failed = world.auth.logout(&caller(), Some(&first.access.jwt), None).await;
+        assert!(matches!(failed, Err(AuthError::Store(_))));
+        world.sessions.set_down(false);
+        world
+            .auth
+            .logout(&caller(), Some(&first.access.jwt), None)
+            .await
+            .unwrap();
+        assert!(is_over(&world, &first).await);
+    }
+
+    #[tokio::test]
+    async fn a_global_sign_out_ends_every_session_and_none_that_is_opened_later() {
+        let world = World::new().await;
+        let first = world.signed_in().await;
+        let second = world.again().await;
+        world.auth.logout_all(&caller(), &first.access.identity).await.unwrap();
+        assert!(is_over(&world, &first).await && is_over(&world, &second).await);
+        world.clock.advance(std::time::Duration::from_millis(1));
+        assert!(!is_over(&world, &world.again().await).await);
+    }
+}

@@ -102,3 +102,64 @@ impl Auth {
         Ok(ended)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::auth::world::{World, password};
+
+    #[tokio::test]
+    async fn a_user_is_found_by_address_and_by_id() {
+        let world = World::new().await;
+        let user = world.register().await;
+        assert_eq!(world.auth.find_user(" ADA@example.com").await.unwrap(), user);
+        assert_eq!(world.auth.find_user(&user.id.to_string()).await.unwrap(), user);
+        for nobody in ["", "ben@example.com", "0190-nonsense"] {
+            assert!(
+                matches!(world.auth.find_user(nobody).await, Err(AuthError::NotFound)),
+                "{nobody}"
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn an_operators_password_keeps_everybodys_rules() {
+        let world = World::new().await;
+        let weak = world
+            .auth
+            .add_user("ada@example.com", Password::new("short".into()), Vec::new())
+            .await;
+        assert!(matches!(weak, Err(AuthError::WeakPassword(_))));
+        let role: Role = "staff".parse().unwrap();
+        let user = world
+            .auth
+            .add_user("ada@example.com", password(), vec![role.clone()])
+            .await
+            .unwrap();
+        assert_eq!(user.roles, [role]);
+    }
+
+    #[tokio::test]
+    async fn an_operator_ends_one_session_or_all() {
+        let world = World::new().await;
+        let first = world.signed_in().await;
+        world.again().await;
+        world.auth.end_session_by_id(first.session.id).await.unwrap();
+        assert!(matches!(
+            world.auth.end_session_by_id(first.session.id).await,
+            Err(AuthError::NotFound)
+        ));
+        assert_eq!(world.auth.sessions_of("ada@example.com").await.unwrap().len(), 1);
+        assert_eq!(world.auth.end_all_sessions("ada@example.com").await.unwrap(), 1);
+        assert!(world.auth.sessions_of("ada@example.com").await.unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_removed_user_is_gone_with_their_sessions() {
+        let world = World::new().await;
+        let here = world.signed_in().await;
+        world.auth.remove_user("ada@example.com").await.unwrap();
+        assert!(world.auth.users().await.unwrap().is_empty());
+        assert_eq!(world.stores.sessions.find(here.session.id).await.unwrap(), None);
+    }
+}

@@ -222,6 +222,84 @@ fn plain_letters(word: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::auth::world::{World, caller, password};
+
+    const NEW: &str = "a quite different long sentence";
+
+    #[tokio::test]
+    async fn a_changed_password_counts_and_ends_the_other_sessions() {
+        let world = World::new().await;
+        let (here, there) = (world.signed_in().await, world.again().await);
+        let new = Password::new(NEW.to_owned());
+        let who = &here.access.identity;
+        world
+            .auth
+            .change_password(&caller(), who, password(), new.clone())
+            .await
+            .unwrap();
+
+        let ended = world.auth.refresh(&caller(), there.refresh.expose()).await;
+        assert!(matches!(ended, Err(AuthError::SessionOver { dead: true })));
+        world
+            .auth
+            .refresh(&caller(), here.refresh.expose())
+            .await
+            .map(|_| ())
+            .unwrap();
+        let old = world.auth.login(&caller(), "ada@example.com", password()).await;
+        assert!(matches!(old, Err(AuthError::InvalidCredentials)));
+        world
+            .auth
+            .login(&caller(), "ada@example.com", new)
+            .await
+            .map(|_| ())
+            .unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_change_needs_the_current_password_a_good_new_one_and_both_stores() {
+        let world = World::new().await;
+        let here = world.signed_in().await;
+        let who = &here.access.identity;
+        let new = || Password::new(NEW.to_owned());
+        let wrong = world.auth.change_password(&caller(), who, new(), new()).await;
+        assert!(matches!(wrong, Err(AuthError::InvalidCredentials)));
+        let weak = world
+            .auth
+            .change_password(&caller(), who, password(), Password::new("short".into()))
+            .await;
+        assert!(matches!(weak, Err(AuthError::WeakPassword(_))));
+        world.sessions.set_down(true);
+        let failed = world.auth.change_password(&caller(), who, password(), new()).await;
+        assert!(matches!(failed, Err(AuthError::Store(_))));
+        world.sessions.set_down(false);
+        world
+            .auth
+            .login(&caller(), "ada@example.com", password())
+            .await
+            .map(|_| ())
+            .unwrap();
+    }
+
+    #[tokio::test]
+    async fn guessing_at_the_password_change_counts_like_guessing_at_the_door() {
+        let world = World::new().await;
+        let here = world.signed_in().await;
+        let guess = || Password::new("not the right password".to_owned());
+        loop {
+            match world
+                .auth
+                .change_password(&caller(), &here.access.identity, guess(), password())
+                .await
+            {
+                Err(AuthError::InvalidCredentials) => {}
+                Err(AuthError::RateLimited { .. }) => break,
+                other => panic!("{other:?}"),
+            }
+        }
+        let refused = world.auth.login(&caller(), "ada@example.com", password()).await;
+        assert!(matches!(refused, Err(AuthError::RateLimited { .. })));
+    }
 
     fn strength() -> Strength {
         Strength::new(&PasswordRules {

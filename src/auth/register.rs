@@ -55,3 +55,49 @@ impl Auth {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::auth::world::{World, caller, password};
+
+    #[tokio::test]
+    async fn an_address_has_one_account_however_it_is_spelled_and_that_is_told_after_a_hash() {
+        let world = World::new().await;
+        assert_eq!(
+            world.register_as("Ada@Example.COM").await.email.as_str(),
+            "ada@example.com"
+        );
+        let before = world.hasher.hashed();
+        let again = world.auth.register(&caller(), "ada@example.com", password()).await;
+        assert!(matches!(again, Err(AuthError::EmailTaken)));
+        assert_eq!(world.hasher.hashed(), before + 1);
+    }
+
+    #[tokio::test]
+    async fn racers_for_one_address_make_one_account() {
+        let world = World::new().await;
+        let caller = caller();
+        let racers = (0..5).map(|_| world.auth.register(&caller, "ada@example.com", password()));
+        let outcomes = futures_util::future::join_all(racers).await;
+        assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), 1);
+        assert_eq!(world.auth.users().await.unwrap().len(), 1);
+    }
+
+    #[tokio::test]
+    async fn what_is_no_address_or_too_weak_is_refused_without_a_hash_and_counts() {
+        let world = World::new().await;
+        let no_address = world.auth.register(&caller(), "nonsense", password()).await;
+        assert!(matches!(no_address, Err(AuthError::InvalidEmail)));
+        for _ in 1..=world.limits.per_account_ip.count {
+            let weak = world
+                .auth
+                .register(&caller(), "ada@example.com", Password::new("short".into()))
+                .await;
+            assert!(matches!(weak, Err(AuthError::WeakPassword(_))));
+        }
+        let limited = world.auth.register(&caller(), "ada@example.com", password()).await;
+        assert!(matches!(limited, Err(AuthError::RateLimited { .. })));
+        assert_eq!(world.hasher.hashed(), 0);
+    }
+}

@@ -25,3 +25,47 @@ impl Auth {
         self.close(Some(caller), id).await
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::auth::world::{World, caller, password};
+
+    #[tokio::test]
+    async fn one_sees_and_ends_ones_own_sessions_only() {
+        let world = World::new().await;
+        let (here, there) = (world.signed_in().await, world.again().await);
+        world.register_as("ben@example.com").await;
+        let ben = world
+            .auth
+            .login(&caller(), "ben@example.com", password())
+            .await
+            .unwrap();
+        let (ada, ben) = (&here.access.identity, &ben.access.identity);
+
+        assert_eq!(world.auth.sessions(ada).await.unwrap().len(), 2);
+        let foreign = world.auth.end_session(&caller(), ben, there.session.id).await;
+        assert!(matches!(foreign, Err(AuthError::NotFound)));
+        world.auth.end_session(&caller(), ada, there.session.id).await.unwrap();
+        let again = world.auth.end_session(&caller(), ada, there.session.id).await;
+        assert!(matches!(again, Err(AuthError::NotFound)));
+        let left: Vec<_> = world
+            .auth
+            .sessions(ada)
+            .await
+            .unwrap()
+            .into_iter()
+            .map(|s| s.id)
+            .collect();
+        assert_eq!(left, [here.session.id]);
+    }
+
+    #[tokio::test]
+    async fn a_session_of_an_earlier_epoch_is_not_listed_though_the_store_still_holds_it() {
+        let world = World::new().await;
+        let here = world.signed_in().await;
+        world.stores.accounts.begin_epoch(here.user.id).await.unwrap();
+        assert!(world.auth.sessions(&here.access.identity).await.unwrap().is_empty());
+        assert!(world.auth.me(&here.access.identity).await.is_err());
+    }
+}

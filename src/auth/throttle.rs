@@ -159,3 +159,142 @@ impl Throttle {
 fn known_key(account: &str, source: IpAddr) -> String {
     format!("known:{account}:{source}")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::auth::world::{Switch, World, caller_at};
+    use crate::model::clock::ManualClock;
+
+    fn rate(count: u32, secs: u64) -> Rate {
+        Rate {
+            count,
+            per: Duration::from_secs(secs),
+        }
+    }
+
+    struct Gate {
+        throttle: Throttle,
+        clock: Arc<ManualClock>,
+        switch: Arc<Switch>,
+        _world: World,
+    }
+
+    async fn gate(per_ip: u32, per_account_ip: u32, per_account: u32) -> Gate {
+        let world = World::new().await;
+        let limits = AuthLimits {
+            per_ip: rate(per_ip, 60),
+            per_account_ip: rate(per_account_ip, 300),
+            per_account: rate(per_account, 3600),
+        };
+        let throttle = Throttle::new(&limits, world.stores.ephemeral.clone(), world.clock.clone());
+        Gate {
+            throttle,
+            clock: world.clock.clone(),
+            switch: world.ephemeral.clone(),
+            _world: world,
+        }
+    }
+
+    impl Gate {
+        async fn admits(&self, ip: &str, account: &str) -> bool {
+            let key = AccountKey::of_typed(account);
+            self.throttle.admit(&caller_at(ip), &key, Door::Guess).await.is_ok()
+        }
+    }
+
+    const ADA: &str = "ada@example.com";
+
+    #[tokio::test]
+    async fn a_source_has_its_limit_and_gets_it_back() {
+        let gate = gate(2, 9, 9).await;
+        assert!(gate.admits("192.0.2.1", "a").await && gate.admits("::ffff:192.0.2.1", "b").await);
+        let key = AccountKey::of_typed("c");
+        let refused = gate.throttle.admit(&caller_at("192.0.2.1"), &key, Door::Register).await;
+        let Err(AuthError::RateLimited { retry_after }) = refused else {
+            panic!("let through")
+        };
+        assert_eq!(retry_after, Duration::from_secs(60));
+        assert!(gate.admits("192.0.2.2", "c").await);
+        gate.clock.advance(retry_after);
+        assert!(gate.admits("192.0.2.1", "a").await);
+    }
+
+    #[tokio::test]
+    async fn all_of_a_v6_subscribers_addresses_are_one_source() {
+        let gate = gate(1, 9, 9).await;
+        assert!(gate.admits("2001:db8:1:2::1", "a").await);
+        assert!(!gate.admits("2001:db8:1:2:ffff::9", "b").await);
+        assert!(gate.admits("2001:db8:1:3::1", "c").await);
+    }
+
+    #[tokio::test]
+    async fn an_account_is_limited_from_one_source_however_its_address_is_spelled() {
+        let gate = gate(9, 2, 9).await;
+        assert!(gate.admits("192.0.2.1", ADA).await && gate.admits("192.0.2.1", " Ada@EXAMPLE.com ").await);
+        assert!(!gate.admits("192.0.2.1", "ADA@example.com").await);
+        assert!(gate.admits("192.0.2.2", ADA).await);
+    }
+
+    #[tokio::test]
+    async fn an_accounts_own_limit_never_shuts_out_a_source_that_signed_in_to_it() {
+        let gate = gate(9, 9, 2).await;
+        gate.throttle
+            .remember(&caller_at("192.0.2.1"), &AccountKey::of_typed(ADA))
+            .await;
+        assert!(gate.admits("198.51.100.1", ADA).await && gate.admits("198.51.100.2", ADA).await);
+        assert!(!gate.admits("198.51.100.3", ADA).await);
+        assert!(gate.admits("192.0.2.1", ADA).await);
+        assert!(
+            !gate.admits("192.0.2.2", ADA).await,
+            "known is the source, not the network around it"
+        );
+    }
+
+    #[tokio::test]
+    async fn what_a_source_does_beyond_its_limit_uses_up_nobody_elses() {
+        let gate = gate(9, 1, 2).await;
+        for _ in 0..5 {
+            gate.admits("198.51.100.1", ADA).await;
+        }
+        assert!(gate.admits("192.0.2.1", ADA).await);
+    }
+
+    #[tokio::test]
+    async fn without_the_store_the_same_figures_hold() {
+        let gate = gate(9, 2, 3).await;
+        gate.switch.set_down(true);
+        assert!(gate.admits("192.0.2.1", ADA).await && gate.admits("192.0.2.1", ADA).await);
+        assert!(!gate.admits("192.0.2.1", ADA).await);
+        assert!(gate.admits("192.0.2.2", ADA).await);
+        assert!(!gate.admits("192.0.2.3", ADA).await);
+        gate.clock.advance(Duration::from_secs(3600));
+        assert!(gate.admits("192.0.2.3", ADA).await);
+    }
+
+    #[tokio::test]
+    async fn without_the_store_the_memory_of_counters_is_bounded() {
+        let gate = gate(9, 9, 9).await;
+        let now = gate.clock.now();
+        for number in 0..LOCAL_CAP {
+            gate.throttle.count_here(number.to_string(), rate(1, 60), now);
+        }
+        let surplus = gate.throttle.count_here("one more".to_owned(), rate(1, 60), now);
+        assert!(surplus.count > 1);
+        assert_eq!(gate.throttle.count_here("7".to_owned(), rate(1, 60), now).count, 2);
+        let later = now.plus(Duration::from_secs(61));
+        assert_eq!(
+            gate.throttle
+                .count_here("one more".to_owned(), rate(1, 60), later)
+                .count,
+            1
+        );
+    }
+
+    #[test]
+    fn a_counter_holds_no_address() {
+        let AccountKey(key) = AccountKey::of_typed(ADA);
+        assert!(!key.contains("ada") && key.len() == 22);
+        assert_eq!(AccountKey::of_typed(&"x".repeat(10_000)).0.len(), 22);
+    }
+}

@@ -310,3 +310,6 @@ fn without_body(response: Response<Body>) -> Response<Body> {
     }
     Response::from_parts(head, Body::Empty)
 }
+
+#[cfg(test)]
+mod tests;

@@ -132,11 +132,7 @@ fn seconds(span: Duration) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::StoreError;
-
-    fn unanswered() -> StoreError {
-        StoreError::Unanswered { store: "sessions" }
-    }
+    use crate::auth::world::store_failures;
 
     #[test]
     fn each_refusal_has_its_promised_code() {
@@ -152,16 +148,6 @@ mod tests {
             (AuthError::WeakPassword("short".into()), Code::WeakPassword, None),
             (AuthError::RegistrationClosed, Code::RegistrationClosed, None),
             (AuthError::NotFound, Code::NotFound, None),
-            (
-                AuthError::Store(unanswered()),
-                Code::StoreUnavailable,
-                Some(STORE_RETRY),
-            ),
-            (
-                AuthError::Token(unanswered().into()),
-                Code::StoreUnavailable,
-                Some(STORE_RETRY),
-            ),
             (AuthError::Token(TokenError::NoSigningKey), Code::Internal, None),
             (AuthError::Internal("x".into()), Code::Internal, None),
         ];
@@ -169,6 +155,13 @@ mod tests {
             let words = format!("{error:?}");
             let told = problem(error);
             assert_eq!((told.code, told.retry_after), (code, retry_after), "{words}");
+        }
+        for error in store_failures() {
+            let told = problem(error);
+            assert_eq!(
+                (told.code, told.retry_after),
+                (Code::StoreUnavailable, Some(STORE_RETRY))
+            );
         }
     }
 

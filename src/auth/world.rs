@@ -1,0 +1,331 @@
+//! What tests of the rules, and of the portal over them, live in: a real store in a file of its own, a clock that stands still, cheap hashes, and stores
+//! that fail and count when they are told to.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tempfile::TempDir;
+
+use super::{Auth, AuthError, Hasher, SignedIn};
+use crate::config::{self, Algorithm, AuthLimits, OnReuse, PasswordRules, Rate, StoreUrl};
+use crate::model::caller::Caller;
+use crate::model::clock::{ManualClock, Timestamp};
+use crate::model::credential::Password;
+use crate::model::secret::Secret;
+use crate::model::session::{Session, SessionId, TokenId};
+use crate::model::user::{Epoch, User, UserId};
+use crate::store::ephemeral::{Count, Cursor, EphemeralStore, News, Revocation};
+use crate::store::sessions::{Rotate, Rotation, SessionStore};
+use crate::store::{StoreError, Stores};
+use crate::telemetry::{Audit, Metrics};
+use crate::token::Tokens;
+
+/// Everybody's password.
+pub(crate) const PASSWORD: &str = "correct horse battery staple";
+
+/// Somebody at an address.
+pub(crate) fn caller_at(ip: &str) -> Caller {
+    Caller {
+        ip: ip.parse::<IpAddr>().unwrap(),
+        user_agent: "test".into(),
+        request_id: "a-request".into(),
+    }
+}
+
+/// Somebody.
+pub(crate) fn caller() -> Caller {
+    caller_at("192.0.2.1")
+}
+
+/// A store that fails, met by the rules themselves and by the tokens below them.
+pub(crate) fn store_failures() -> [AuthError; 2] {
+    let unanswered = || StoreError::Unanswered { store: "sessions" };
+    [AuthError::Store(unanswered()), AuthError::Token(unanswered().into())]
+}
+
+/// The rules and all that they lean on.
+pub(crate) struct World {
+    pub(crate) auth: Arc<Auth>,
+    pub(crate) tokens: Arc<Tokens>,
+    pub(crate) stores: Stores,
+    pub(crate) sessions: Arc<Switched<dyn SessionStore>>,
+    pub(crate) ephemeral: Arc<Switch>,
+    pub(crate) hasher: Arc<Hasher>,
+    pub(crate) clock: Arc<ManualClock>,
+    pub(crate) limits: AuthLimits,
+    metrics: Arc<Metrics>,
+    tokens_settings: config::Tokens,
+    _dir: TempDir,
+}
+
+impl World {
+    pub(crate) async fn new() -> Self {
+        Self::with(|_| ()).await
+    }
+
+    pub(crate) async fn with(change: impl FnOnce(&mut config::Tokens)) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let store = store_settings(&dir);
+        let metrics = Arc::new(Metrics::new());
+        let opened = Stores::open(&store, &metrics).await.unwrap();
+        let sessions = Arc::new(Switched::new(opened.sessions));
+        let ephemeral = Arc::new(Switched::new(opened.ephemeral));
+        let stores = Stores {
+            accounts: opened.accounts,
+            sessions: sessions.clone(),
+            ephemeral: ephemeral.clone(),
+        };
+        let clock = Arc::new(ManualClock::at(Timestamp::from_millis(1_750_000_000_500)));
+        let mut tokens_settings = tokens_settings();
+        change(&mut tokens_settings);
+        let secret = Secret::new([7; 32]);
+        let tokens = Tokens::open(
+            &tokens_settings,
+            &store,
+            &secret,
+            &stores,
+            clock.clone(),
+            tokio::runtime::Handle::current(),
+            metrics.clone(),
+        );
+        let tokens = tokens.await.unwrap();
+        let hasher = Arc::new(Hasher::new(&rules(64), metrics.clone()).unwrap());
+        let settings = auth_settings(64);
+        let auth = Auth::new(
+            &settings,
+            &tokens_settings,
+            &stores,
+            tokens.clone(),
+            hasher.clone(),
+            clock.clone(),
+            metrics.clone(),
+            Arc::new(Audit::off()),
+        );
+        Self {
+            auth: Arc::new(auth),
+            tokens,
+            stores,
+            sessions,
+            ephemeral,
+            hasher,
+            clock,
+            limits: settings.limits,
+            metrics,
+            tokens_settings,
+            _dir: dir,
+        }
+    }
+
+    /// The same rules with other hashing memory.
+    pub(crate) fn with_memory(&self, kib: u32) -> Auth {
+        Auth::new(
+            &auth_settings(kib),
+            &self.tokens_settings,
+            &self.stores,
+            self.tokens.clone(),
+            Arc::new(Hasher::new(&rules(kib), self.metrics.clone()).unwrap()),
+            self.clock.clone(),
+            self.metrics.clone(),
+            Arc::new(Audit::off()),
+        )
+    }
+
+    /// Ada registers.
+    pub(crate) async fn register(&self) -> User {
+        self.register_as("ada@example.com").await
+    }
+
+    pub(crate) async fn register_as(&self, email: &str) -> User {
+        self.auth.register(&caller(), email, password()).await.unwrap()
+    }
+
+    /// Ada registers and signs in.
+    pub(crate) async fn signed_in(&self) -> SignedIn {
+        self.register().await;
+        self.again().await
+    }
+
+    /// Ada signs in once more.
+    pub(crate) async fn again(&self) -> SignedIn {
+        self.auth.login(&caller(), "ada@example.com", password()).await.unwrap()
+    }
+
+    /// How refreshes ended so far: `repeated=1 rotated=2`.
+    pub(crate) fn refreshes(&self) -> String {
+        let all = self.metrics.render();
+        let mut told: Vec<String> = all
+            .lines()
+            .filter_map(|line| line.strip_prefix(r#"gateward_refresh_total{outcome=""#))
+            .filter_map(|line| line.split_once(r#""} "#))
+            .filter(|(_, count)| *count != "0")
+            .map(|(word, count)| format!("{word}={count}"))
+            .collect();
+        told.sort();
+        told.join(" ")
+    }
+}
+
+pub(crate) fn password() -> Password {
+    Password::new(PASSWORD.to_owned())
+}
+
+fn store_settings(dir: &TempDir) -> config::Store {
+    let file = dir.path().join("gateward.db");
+    config::Store {
+        accounts: StoreUrl::Sqlite(file.clone()),
+        sessions: StoreUrl::Sqlite(file),
+        secret_file: dir.path().join("secret.key"),
+        connect_timeout: Duration::from_secs(5),
+        timeout: Duration::from_secs(10),
+        max_staleness: Duration::from_secs(60),
+    }
+}
+
+fn tokens_settings() -> config::Tokens {
+    let day = 24 * 60 * 60;
+    config::Tokens {
+        issuer: "https://localhost:8443".to_owned(),
+        audience: vec!["gateward".to_owned()],
+        algorithm: Algorithm::EdDsa,
+        access_ttl: Duration::from_secs(15 * 60),
+        refresh_idle: Duration::from_secs(14 * day),
+        refresh_absolute: Duration::from_secs(90 * day),
+        reuse_window: Duration::from_secs(20),
+        on_reuse: OnReuse::Family,
+        rotate_every: Duration::from_secs(365 * day),
+        publish_before: Duration::from_secs(3600),
+        claim_email: true,
+        claim_roles: true,
+    }
+}
+
+fn rules(memory_kib: u32) -> PasswordRules {
+    PasswordRules {
+        min_length: 15,
+        max_length: 256,
+        memory_kib,
+        iterations: 1,
+        lanes: 1,
+        threads: 1,
+        queue: 64,
+    }
+}
+
+fn auth_settings(memory_kib: u32) -> config::Auth {
+    let rate = |count, secs| Rate {
+        count,
+        per: Duration::from_secs(secs),
+    };
+    config::Auth {
+        base_path: "/auth".to_owned(),
+        registration: true,
+        default_roles: Vec::new(),
+        password: rules(memory_kib),
+        limits: AuthLimits {
+            per_ip: rate(1000, 60),
+            per_account_ip: rate(6, 300),
+            per_account: rate(20, 3600),
+        },
+        return_to_hosts: Vec::new(),
+    }
+}
+
+/// A store that can be taken down, and counts how often it was asked.
+#[derive(Debug)]
+pub(crate) struct Switched<T: ?Sized> {
+    down: AtomicBool,
+    calls: AtomicU64,
+    inner: Arc<T>,
+}
+
+pub(crate) type Switch = Switched<dyn EphemeralStore>;
+
+impl<T: ?Sized> Switched<T> {
+    fn new(inner: Arc<T>) -> Self {
+        Self {
+            down: AtomicBool::new(false),
+            calls: AtomicU64::new(0),
+            inner,
+        }
+    }
+
+    /// Answers nothing from now on, or answers again.
+    pub(crate) fn set_down(&self, down: bool) {
+        self.down.store(down, Ordering::SeqCst);
+    }
+
+    /// How often it was asked.
+    pub(crate) fn calls(&self) -> u64 {
+        self.calls.load(Ordering::SeqCst)
+    }
+
+    fn up(&self) -> Result<&T, StoreError> {
+        self.calls.fetch_add(1, Ordering::SeqCst);
+        if self.down.load(Ordering::SeqCst) {
+            return Err(StoreError::Unavailable {
+                store: "sessions",
+                source: None,
+            });
+        }
+        Ok(&self.inner)
+    }
+}
+
+#[async_trait]
+impl SessionStore for Switched<dyn SessionStore> {
+    async fn open(&self, session: &Session) -> Result<(), StoreError> {
+        self.up()?.open(session).await
+    }
+    async fn find(&self, id: SessionId) -> Result<Option<Session>, StoreError> {
+        self.up()?.find(id).await
+    }
+    async fn rotate(&self, request: &Rotate) -> Result<Rotation, StoreError> {
+        self.up()?.rotate(request).await
+    }
+    async fn of_user(&self, user: UserId, now: Timestamp) -> Result<Vec<Session>, StoreError> {
+        self.up()?.of_user(user, now).await
+    }
+    async fn end(&self, id: SessionId) -> Result<Option<Session>, StoreError> {
+        self.up()?.end(id).await
+    }
+    async fn end_all(&self, user: UserId, except: Option<SessionId>) -> Result<Vec<SessionId>, StoreError> {
+        self.up()?.end_all(user, except).await
+    }
+    async fn move_to_epoch(&self, id: SessionId, epoch: Epoch) -> Result<bool, StoreError> {
+        self.up()?.move_to_epoch(id, epoch).await
+    }
+    async fn purge(&self, now: Timestamp) -> Result<u64, StoreError> {
+        self.up()?.purge(now).await
+    }
+    async fn ping(&self) -> Result<(), StoreError> {
+        self.up()?.ping().await
+    }
+}
+
+#[async_trait]
+impl EphemeralStore for Switched<dyn EphemeralStore> {
+    async fn revoke(&self, revocations: &[Revocation]) -> Result<(), StoreError> {
+        self.up()?.revoke(revocations).await
+    }
+    async fn is_revoked(&self, token: TokenId, session: SessionId, user: UserId) -> Result<bool, StoreError> {
+        self.up()?.is_revoked(token, session, user).await
+    }
+    async fn follow(&self, after: &Cursor, wait: Duration) -> Result<News, StoreError> {
+        self.up()?.follow(after, wait).await
+    }
+    async fn count(&self, key: &str, window: Duration, now: Timestamp) -> Result<Count, StoreError> {
+        self.up()?.count(key, window, now).await
+    }
+    async fn remember(&self, key: &str, until: Timestamp) -> Result<(), StoreError> {
+        self.up()?.remember(key, until).await
+    }
+    async fn remembers(&self, key: &str, now: Timestamp) -> Result<bool, StoreError> {
+        self.up()?.remembers(key, now).await
+    }
+    async fn purge(&self, now: Timestamp) -> Result<u64, StoreError> {
+        self.up()?.purge(now).await
+    }
+}
