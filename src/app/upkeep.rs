@@ -89,7 +89,7 @@ async fn purge(stores: Stores, clock: Arc<dyn Clock>) {
     let mut ticks = every(PURGE_EVERY);
     loop {
         ticks.tick().await;
-        match purge_once(&stores, clock.as_ref()).await {
+        match purge_all(&stores, clock.as_ref()).await {
             Ok(0) => {}
             Ok(rows) => tracing::debug!(rows, "expired rows taken away"),
             Err(error) => tracing::warn!(error = %error, "expired rows stay until the next try"),
@@ -97,10 +97,17 @@ async fn purge(stores: Stores, clock: Arc<dyn Clock>) {
     }
 }
 
-async fn purge_once(stores: &Stores, clock: &dyn Clock) -> Result<u64, StoreError> {
+/// A store takes away what it can in a moment and lets others have their turn; it is asked again until nothing is left.
+async fn purge_all(stores: &Stores, clock: &dyn Clock) -> Result<u64, StoreError> {
     let now = clock.now();
-    let sessions = stores.sessions.purge(now).await?;
-    Ok(sessions + stores.ephemeral.purge(now).await?)
+    let mut all = 0;
+    loop {
+        let some = stores.sessions.purge(now).await? + stores.ephemeral.purge(now).await?;
+        all += some;
+        if some == 0 {
+            return Ok(all);
+        }
+    }
 }
 
 async fn refresh(certificates: Arc<Certificates>) {

@@ -13,6 +13,8 @@ use crate::store::ephemeral::{Cursor, News, Revocation};
 const WAIT: Duration = Duration::from_secs(1);
 /// How much longer than that until we give it up; store calls have their own, shorter limit.
 const PATIENCE: Duration = Duration::from_secs(3);
+/// How long reading everything from the beginning may take: a million revocations take seconds.
+const WHOLE: Duration = Duration::from_secs(60);
 /// Between a failure and the next attempt.
 const RETRY: Duration = Duration::from_millis(250);
 /// A long history is taken in by pieces, so that it does not hold a thread.
@@ -69,12 +71,12 @@ impl Revocations {
     }
 
     async fn ask_for_news(&self, place: &Place) -> Result<News, StoreError> {
-        let (cursor, wait) = if place.whole {
-            (place.cursor.clone(), WAIT)
+        let (cursor, wait, limit) = if place.whole {
+            (place.cursor.clone(), WAIT, WAIT + PATIENCE)
         } else {
-            (Cursor::default(), Duration::ZERO)
+            (Cursor::default(), Duration::ZERO, WHOLE)
         };
-        let news = tokio::time::timeout(wait + PATIENCE, self.store.follow(&cursor, wait)).await;
+        let news = tokio::time::timeout(limit, self.store.follow(&cursor, wait)).await;
         news.unwrap_or(Err(StoreError::Unanswered { store: "sessions" }))
     }
 
