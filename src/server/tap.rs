@@ -130,9 +130,9 @@ mod tests {
     use prometheus_client::metrics::gauge::Gauge;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-    use super::super::framing::Fault;
-    use super::super::roster::Roster;
     use super::*;
+    use crate::server::framing::Fault;
+    use crate::server::roster::Roster;
 
     #[tokio::test]
     async fn a_smuggling_head_is_known_before_its_reader_has_the_bytes() {
