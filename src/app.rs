@@ -122,7 +122,7 @@ pub async fn serve(file: &Path) -> Result<Ending, AppError> {
     let (mut app, server) = App::start(file, settings, &readiness).await?;
     let ending = loop {
         tokio::select! {
-            cause = watch.next() => app.reload(cause),
+            cause = watch.next() => app.reload(cause, &watch),
             () = signals.next() => break app.stop(server, &readiness, &mut signals).await,
         }
     };
@@ -173,12 +173,17 @@ impl App {
     }
 
     /// Reads the file again. A file with mistakes changes nothing.
-    fn reload(&mut self, cause: Cause) {
+    fn reload(&mut self, cause: Cause, watch: &Watch) {
         if cause == Cause::Signal {
             self.access.reopen();
             self.rooms.audit.reopen();
         }
-        let reloaded = config::load(&self.file)
+        let settings = config::load(&self.file);
+        if watch.has_moved() {
+            // The watch brings us here again.
+            return;
+        }
+        let reloaded = settings
             .map_err(AppError::from)
             .and_then(|settings| self.apply(Arc::new(settings)));
         self.rooms.metrics.config_reload(reloaded.is_ok());

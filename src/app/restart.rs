@@ -1,37 +1,58 @@
 //! Which changes of a configuration wait for the next start, because what they govern was built once: sockets, stores, threads, open logs.
 
-use crate::config::Settings;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use crate::config::{LogTarget, Settings, StoreUrl};
 
 /// The keys that differ and cannot be changed at run time.
 pub fn needed(started: &Settings, now: &Settings) -> Vec<&'static str> {
-    let (old, new) = (&started.server, &now.server);
-    let limits = (&started.server.limits, &now.server.limits);
-    [
-        ("server.https", old.https != new.https),
-        ("server.http", old.http != new.http),
-        ("server.admin", old.admin != new.admin),
-        ("server.workers", old.workers != new.workers),
-        (
-            "server.limits.connections",
-            limits.0.connections != limits.1.connections,
-        ),
-        ("store", started.store != now.store),
-        ("auth.password", costs(started) != costs(now)),
-        ("log", started.log != now.log),
-    ]
-    .into_iter()
-    .filter_map(|(key, differs)| differs.then_some(key))
-    .collect()
+    let (old, new) = (facts(started), facts(now));
+    let differing = old.into_iter().zip(new).filter(|(old, new)| old.1 != new.1);
+    differing.map(|((key, _), _)| key).collect()
 }
 
-/// What the hashing threads were made with; the rules of length are read anew.
-fn costs(settings: &Settings) -> (u32, u32, u32, usize, usize) {
-    let rules = &settings.auth.password;
-    (
-        rules.memory_kib,
-        rules.iterations,
-        rules.lanes,
-        rules.threads,
-        rules.queue,
-    )
+/// What each of them says.
+fn facts(settings: &Settings) -> [(&'static str, Fact<'_>); 16] {
+    let Settings {
+        server,
+        store,
+        auth,
+        log,
+        ..
+    } = settings;
+    let password = &auth.password;
+    let argon2 = [password.memory_kib, password.iterations, password.lanes];
+    [
+        ("server.https", Fact::Address(server.https)),
+        ("server.http", Fact::Address(server.http)),
+        ("server.admin", Fact::Address(server.admin)),
+        ("server.workers", Fact::Count(server.workers)),
+        ("server.limits.connections", Fact::Count(server.limits.connections)),
+        ("store.accounts", Fact::Store(&store.accounts)),
+        ("store.sessions", Fact::Store(&store.sessions)),
+        ("store.secret_file", Fact::File(&store.secret_file)),
+        ("store.connect_timeout", Fact::Span(store.connect_timeout)),
+        ("store.timeout", Fact::Span(store.timeout)),
+        ("auth.password.argon2", Fact::Costs(argon2)),
+        ("auth.password.threads", Fact::Count(password.threads)),
+        ("auth.password.queue", Fact::Count(password.queue)),
+        ("log.level", Fact::Text(&log.level)),
+        ("log.access", Fact::Log(&log.access)),
+        ("log.audit", Fact::Log(&log.audit)),
+    ]
+}
+
+/// A key's value, to be compared.
+#[derive(PartialEq)]
+enum Fact<'a> {
+    Address(Option<SocketAddr>),
+    Count(usize),
+    Store(&'a StoreUrl),
+    File(&'a Path),
+    Span(Duration),
+    Costs([u32; 3]),
+    Text(&'a str),
+    Log(&'a LogTarget),
 }

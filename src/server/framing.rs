@@ -117,6 +117,11 @@ impl Framing {
         }
     }
 
+    /// Whether a body has begun and not ended.
+    pub fn is_inside_body(&self) -> bool {
+        !matches!(self.place, Place::RequestLine | Place::Fields | Place::Lost(_))
+    }
+
     /// What is wrong, once something is.
     pub fn fault(&self) -> Option<Fault> {
         match self.place {

@@ -35,6 +35,8 @@ pub struct Patience {
     pub idle: u32,
     /// Without the client taking anything of what is ready for it.
     pub stall: u32,
+    /// Between two pieces of a request's body. Whoever reads it has the same limit and can answer, so this one comes a little later.
+    pub body: u32,
 }
 
 /// One connection's state.
@@ -48,6 +50,9 @@ pub struct Pulse {
     in_flight: AtomicU32,
     /// Of those, the ones whose next piece the client has not asked for.
     unasked: AtomicU32,
+    /// When it began to wait for more of a request's body.
+    starved: AtomicU32,
+    starving: AtomicBool,
     settled: AtomicBool,
     opened: AtomicBool,
     inside_head: AtomicBool,
@@ -70,6 +75,8 @@ impl Pulse {
             moved: AtomicU32::new(now),
             in_flight: AtomicU32::new(0),
             unasked: AtomicU32::new(0),
+            starved: AtomicU32::new(now),
+            starving: AtomicBool::new(false),
             settled: AtomicBool::new(false),
             opened: AtomicBool::new(false),
             inside_head: AtomicBool::new(false),
@@ -104,6 +111,13 @@ impl Pulse {
         self.heads.store(framing.heads(), Relaxed);
         if framing.heads() > 0 {
             self.open();
+        }
+    }
+
+    /// Whether more of a request's body was asked for and is not there.
+    pub fn starve(&self, starving: bool) {
+        if self.starving.swap(starving, Relaxed) != starving {
+            self.starved.store(self.now(), Relaxed);
         }
     }
 
@@ -191,7 +205,7 @@ impl Pulse {
 
     /// What its waiting has earned it.
     pub fn judge(&self, patience: Patience) -> Order {
-        if self.is_stalled(patience.stall) {
+        if self.is_stalled(patience.stall) || self.is_starved(patience.body) {
             return Order::Cut;
         }
         let busy = self.in_flight.load(Relaxed) > 0 || self.write_blocked.load(Relaxed);
@@ -213,6 +227,11 @@ impl Pulse {
         let nobody_asks = in_flight > 0 && in_flight == self.unasked.load(Relaxed);
         let waits = self.write_blocked.load(Relaxed) || nobody_asks;
         waits && self.now().wrapping_sub(self.moved.load(Relaxed)) > limit
+    }
+
+    fn is_starved(&self, limit: u32) -> bool {
+        let waits = self.starving.load(Relaxed) && !self.is_upgraded();
+        waits && self.now().wrapping_sub(self.starved.load(Relaxed)) > limit
     }
 
     fn restart(&self) {
@@ -265,6 +284,7 @@ mod tests {
         head: 4,
         idle: 10,
         stall: 6,
+        body: 8,
     };
 
     fn connection() -> (Steps, Arc<Pulse>) {
@@ -321,6 +341,22 @@ mod tests {
         flight.asked();
         steps.store(1000, Relaxed);
         assert_eq!(pulse.judge(PATIENCE), Order::GoOn);
+    }
+
+    #[test]
+    fn a_body_that_stops_coming_is_cut_and_each_piece_gives_it_time() {
+        let (steps, pulse) = connection();
+        read(&pulse, b"POST / HTTP/1.1\r\nContent-Length: 9\r\n\r\n");
+        let _flight = pulse.begin();
+        for step in [8, 16] {
+            pulse.starve(true);
+            steps.store(step, Relaxed);
+            assert_eq!(pulse.judge(PATIENCE), Order::GoOn);
+            pulse.starve(false);
+        }
+        pulse.starve(true);
+        steps.store(25, Relaxed);
+        assert_eq!(pulse.judge(PATIENCE), Order::Cut);
     }
 
     #[test]

@@ -10,6 +10,10 @@ use super::stamp::Stamp;
 /// How often the file is looked at. Polling sees what notification misses: mounts swapped underneath, network file systems.
 const EVERY: Duration = Duration::from_secs(1);
 
+/// A file that did not change for so long is whole; who writes on and on is waited for this often.
+const SETTLED_AFTER: Duration = Duration::from_millis(50);
+const LOOKS: usize = 20;
+
 /// Why to read again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cause {
@@ -40,24 +44,36 @@ impl Watch {
         })
     }
 
-    /// Waits for the next cause.
+    /// Waits for the next cause, and until nobody is writing the file any more.
     pub async fn next(&mut self) -> Cause {
         let mut looks = tokio::time::interval(EVERY);
         looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        loop {
+        let cause = loop {
             tokio::select! {
-                _ = self.hangup.recv() => {
-                    self.seen = Stamp::of(&self.file);
-                    return Cause::Signal;
-                }
+                _ = self.hangup.recv() => break Cause::Signal,
                 _ = looks.tick() => {
-                    let now = Stamp::of(&self.file);
-                    // A file that is gone is in the middle of being replaced.
-                    if now != self.seen && now != Stamp::default() {
-                        self.seen = now;
-                        return Cause::File;
+                    if self.has_moved() && Stamp::of(&self.file).is_there() {
+                        break Cause::File;
                     }
                 }
+            }
+        };
+        self.settle().await;
+        cause
+    }
+
+    /// Whether the file has changed since `next`: what was read of it may be half of one and half of another.
+    pub fn has_moved(&self) -> bool {
+        Stamp::of(&self.file) != self.seen
+    }
+
+    /// An editor that writes in place leaves the file empty for a moment, and half a configuration can be a valid one.
+    async fn settle(&mut self) {
+        for _ in 0..LOOKS {
+            self.seen = Stamp::of(&self.file);
+            tokio::time::sleep(SETTLED_AFTER).await;
+            if self.seen.is_there() && !self.has_moved() {
+                return;
             }
         }
     }

@@ -21,6 +21,9 @@ pub const STEP: Duration = Duration::from_millis(250);
 /// How long a connection may stay between two requests while others wait for a seat, in steps.
 const IDLE_UNDER_PRESSURE: u32 = 4;
 
+/// How much longer than its reader the sweep waits for a body, in steps.
+const BODY_GRACE: u32 = 4;
+
 /// The seats of all workers.
 #[derive(Debug)]
 pub struct Seats {
@@ -151,6 +154,7 @@ impl Roster {
             head: steps(limits.header_timeout),
             idle: if pressed { idle.min(IDLE_UNDER_PRESSURE) } else { idle },
             stall: steps(limits.body_timeout),
+            body: steps(limits.body_timeout).saturating_add(BODY_GRACE),
         }
     }
 

@@ -87,7 +87,10 @@ impl<S> Tap<S> {
 impl<S: AsyncRead + Unpin> AsyncRead for Tap<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
-        ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
+        let read = Pin::new(&mut self.stream).poll_read(cx, buf);
+        let inside_body = matches!(&self.reading, Reading::Heads(framing) if framing.is_inside_body());
+        self.pulse().starve(inside_body && read.is_pending());
+        ready!(read)?;
         self.observe(buf.filled().get(before..).unwrap_or_default());
         Poll::Ready(Ok(()))
     }
