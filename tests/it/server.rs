@@ -124,6 +124,9 @@ async fn connections_beyond_the_limit_are_turned_away_and_the_others_served() {
         config.set("server.limits.connections", 8);
     });
     let mut held: Vec<Wire> = (0..8).map(|_| world.tcp()).collect();
+    until("the eight are let in", || {
+        (world.metric("gateward_connections_open", &["listener=\"http\""]) == 8.0).then_some(())
+    });
     // Either nothing is accepted for a while or it is closed at once; it never stands beside the eight.
     let mut surplus = world.tcp();
     let refused = surplus.send(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").is_err() || !answers_soon(&mut surplus);
