@@ -165,23 +165,12 @@ impl Auth {
     }
 
     fn record(&self, what: &'static str, caller: Option<&Caller>, user: Option<UserId>, session: Option<SessionId>) {
-        self.record_with(what, caller, user, session, "");
-    }
-
-    fn record_with(
-        &self,
-        what: &'static str,
-        caller: Option<&Caller>,
-        user: Option<UserId>,
-        session: Option<SessionId>,
-        detail: &str,
-    ) {
         self.audit.record(Event {
             what,
             caller,
             user,
             session,
-            detail,
+            detail: "",
         });
     }
 }

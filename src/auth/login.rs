@@ -43,8 +43,9 @@ impl Auth {
         }
         let found = self.find_typed(email).await?;
         let verdict = self.compare(found.as_ref(), &password).await?;
+        let whose = found.as_ref().map(|account| account.user.id);
         let Some(account) = found.filter(|account| verdict.matches && account.user.disabled_at.is_none()) else {
-            self.record("login.refused", Some(caller), None, None);
+            self.record("login.refused", Some(caller), whose, None);
             return Err(AuthError::InvalidCredentials);
         };
         if verdict.outdated {

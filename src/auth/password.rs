@@ -62,7 +62,10 @@ impl Auth {
     /// Asks a signed-in person for their password again, under the limits of every other guess.
     pub(super) async fn prove(&self, caller: &Caller, account: &Account, password: Password) -> Result<(), AuthError> {
         let key = AccountKey::of(&account.user.email);
-        self.throttle.admit(caller, &key, Door::Guess).await?;
+        if let Err(refusal) = self.throttle.admit(caller, &key, Door::Guess).await {
+            self.record("password.limited", Some(caller), Some(account.user.id), None);
+            return Err(refusal);
+        }
         if self.strength.is_too_long(&password) {
             return Err(AuthError::InvalidCredentials);
         }
