@@ -1,0 +1,26 @@
+//! The gateway as people in browsers meet it: a real Chromium, driven through WebDriver, one promise a test.
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
+mod appearance;
+mod driver;
+mod forgery;
+mod journey;
+mod kept;
+mod return_to;
+mod site;
+#[path = "../it"]
+#[allow(
+    dead_code,
+    reason = "the world belongs to the black-box tests; only a part of it is needed here"
+)]
+mod it {
+    pub mod world;
+}
+
+use it::world;
