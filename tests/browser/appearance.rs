@@ -36,14 +36,14 @@ fn visit_every_page(mut judge: impl FnMut(&Browser, &str)) {
     judge(&stranger, "sign-in");
     stranger.fill("#email", ADA);
     stranger.fill("#password", "this is not the password");
-    stranger.click("form .main");
+    stranger.follow("form .main");
     judge(&stranger, "sign-in-refused");
     stranger.open(&at("/auth/register"));
     judge(&stranger, "register");
     stranger.fill("#email", "grace@example.com");
     stranger.fill("#password", "grace@example.com");
     judge(&stranger, "register-filled");
-    stranger.click("form .main");
+    stranger.follow("form .main");
     judge(&stranger, "register-refused");
 
     let (phone, person) = (signed_in(&world, ADA), signed_in(&world, ADA));
@@ -62,7 +62,7 @@ fn visit_every_page(mut judge: impl FnMut(&Browser, &str)) {
     judge(&person, "error-504");
     person.open(&at("/auth/logout"));
     judge(&person, "sign-out");
-    person.click("form .main");
+    person.follow("form .main");
     judge(&person, "signed-out");
     kept(&world, &phone, &mut judge);
     limited(&at("/auth/login"), &stranger);
@@ -82,7 +82,7 @@ fn slow_down(upstream: &mut Upstream) {
 fn kept(world: &World, browser: &Browser, judge: &mut impl FnMut(&Browser, &str)) {
     world.run(&["session", "end-all", ADA]).done();
     browser.fill("#title", "Forty-two chairs for the large hall");
-    browser.click("#send");
+    browser.follow("#send");
     judge(browser, "sign-in-kept");
     sign_in(browser, ADA);
     judge(browser, "kept-form");
@@ -93,7 +93,7 @@ fn limited(sign_in_page: &str, browser: &Browser) {
         browser.open(sign_in_page);
         browser.fill("#email", ADA);
         browser.fill("#password", "this is not the password");
-        browser.click("form .main");
+        browser.follow("form .main");
         if browser.text().contains("Too many attempts") {
             return;
         }

@@ -104,9 +104,14 @@ impl Browser {
     /// What an element shows as text.
     #[track_caller]
     pub fn text_of(&self, selector: &str) -> String {
-        let element = self.find(selector);
-        let text = self.command("GET", &format!("/element/{element}/text"), Value::Null);
-        text.as_str().expect("a text").to_owned()
+        // A page that is just being replaced takes its elements away.
+        until(selector, || {
+            let element = self.locate(selector).ok()?;
+            let text = self
+                .ask("GET", &format!("{}/element/{element}/text", self.session), None)
+                .ok()?;
+            text.as_str().map(str::to_owned)
+        })
     }
 
     /// Whether there is such an element.
@@ -122,23 +127,30 @@ impl Browser {
         self.command("POST", &format!("/element/{element}/value"), json!({"text": text}));
     }
 
-    /// Clicks, and waits for the page that it leads to, if it does.
+    /// Clicks something that leads to no other page.
     #[track_caller]
     pub fn click(&self, selector: &str) {
         let element = self.find(selector);
         self.command("POST", &format!("/element/{element}/click"), json!({}));
     }
 
+    /// Clicks a link or a button that leads to another page (or the same once more), and waits for that page.
+    #[track_caller]
+    pub fn follow(&self, selector: &str) {
+        self.run("window.left = false");
+        self.click(selector);
+        until("the next page is there", || {
+            let script =
+                json!({"script": "return window.left === undefined && document.readyState === 'complete'", "args": []});
+            let there = self.ask("POST", &format!("{}/execute/sync", self.session), Some(script));
+            there.ok()?.as_bool().filter(|there| *there)
+        });
+    }
+
     /// The browser's "back".
     #[track_caller]
     pub fn back(&self) {
         self.command("POST", "/back", json!({}));
-    }
-
-    /// "Reload".
-    #[track_caller]
-    pub fn reload(&self) {
-        self.command("POST", "/refresh", json!({}));
     }
 
     /// A second tab; commands go to it from now on. Returns the name of the first.
@@ -212,7 +224,7 @@ impl Browser {
     fn find(&self, selector: &str) -> String {
         match self.locate(selector) {
             Ok(element) => element,
-            Err(_) => panic!("there is no {selector} at {}:\n{}", self.url(), self.text()),
+            Err(_) => panic!("there is no {selector} at {}:\n{}", self.url(), self.text_of("body")),
         }
     }
 

@@ -14,7 +14,7 @@ fn travel(world: &World, browser: &Browser) {
     assert_eq!(browser.url(), format!("{}/reports?week=3", world.origin()));
     assert!(browser.text().contains("Private page of ada@example.com"));
     browser.open(&format!("{}/auth/logout", world.origin()));
-    browser.click("form .main");
+    browser.follow("form .main");
     assert!(browser.text().contains("You are signed out"), "{}", browser.text());
     browser.open(&format!("{}/next", world.origin()));
     sign_in(browser, ADA);
@@ -33,10 +33,11 @@ fn the_same_works_without_scripts() {
     let upstream = upstream();
     let (world, browser) = (world(&upstream), Browser::without_scripts());
     travel(&world, &browser);
+    assert!(!browser.has(".secret button"), "scripts run after all");
     browser.open(&format!("{}/auth/account", world.origin()));
     browser.fill("#current", "not the password at all");
     browser.fill("#new", "another long enough password");
-    browser.click("#current ~ button, section[aria-labelledby=change] button");
+    browser.follow("#current ~ button, section[aria-labelledby=change] button");
     assert!(browser.text_of("[role=alert]").contains("Wrong"), "{}", browser.text());
 }
 
@@ -51,7 +52,7 @@ fn an_expired_access_token_is_renewed_without_a_visible_hop() {
     let renewed =
         || world.metric("gateward_refresh_total", &["rotated"]) + world.metric("gateward_refresh_total", &["repeated"]);
     until("the token has expired and the next click renews it", || {
-        browser.click("#next");
+        browser.follow("#next");
         assert_eq!(browser.url(), format!("{}/next", world.origin()));
         assert!(browser.text().contains("Private page of ada"), "{}", browser.text());
         (renewed() > 0.0).then_some(())
@@ -76,7 +77,7 @@ fn two_tabs_at_once_are_never_signed_out() {
         assert!(all.iter().all(|status| *status == 200), "round {round}: {statuses}");
     }
     browser.switch_to(&first);
-    browser.click("#next");
+    browser.follow("#next");
     assert!(browser.text().contains("Private page of ada"));
     assert_eq!(world.metric("gateward_refresh_total", &["reused"]), 0.0);
 }
@@ -89,9 +90,9 @@ fn a_session_ended_from_another_browser_asks_for_sign_in_at_the_next_click() {
     let (lost, other) = (signed_in(&world, ADA), signed_in(&world, ADA));
     other.open(&format!("{}/auth/account", world.origin()));
     assert_eq!(other.text_of(".here"), "This one");
-    other.click(".sessions form button");
+    other.follow(".sessions form button");
     assert!(other.text().contains("That session has ended."), "{}", other.text());
-    lost.click("#next");
+    lost.follow("#next");
     assert!(lost.url().contains("/auth/login?return_to=%2Fnext"), "{}", lost.url());
     other.open(&format!("{}/", world.origin()));
     assert!(other.text().contains("Private page of ada"));
@@ -103,9 +104,9 @@ fn after_signing_out_the_back_button_shows_nothing_private() {
     let world = world(&upstream);
     account(&world, ADA);
     let browser = signed_in(&world, ADA);
-    browser.click("#next");
+    browser.follow("#next");
     browser.open(&format!("{}/auth/account", world.origin()));
-    browser.click(".top button");
+    browser.follow(".top button");
     assert!(browser.text().contains("You are signed out"));
     for _ in 0..3 {
         browser.back();
@@ -164,13 +165,13 @@ fn everything_on_the_account_page_does_what_it_says() {
     let (browser, other) = (signed_in(&world, ADA), signed_in(&world, ADA));
     let account_page = format!("{}/auth/account", world.origin());
     browser.open(&account_page);
-    browser.click("button[value=end_others]");
+    browser.follow("button[value=end_others]");
     assert!(
         browser.text().contains("All your other sessions have ended."),
         "{}",
         browser.text()
     );
-    other.click("#next");
+    other.follow("#next");
     assert!(other.url().contains("/auth/login"));
 
     browser.open(&format!("{}/.well-known/change-password", world.origin()));
@@ -179,14 +180,14 @@ fn everything_on_the_account_page_does_what_it_says() {
     world.secret(new);
     browser.fill("#current", crate::world::PASSWORD);
     browser.fill("#new", new);
-    browser.click("section[aria-labelledby=change] .main");
+    browser.follow("section[aria-labelledby=change] .main");
     assert!(
         browser.text().contains("Your password was changed"),
         "{}",
         browser.text()
     );
 
-    browser.click("button[value=sign_out_everywhere]");
+    browser.follow("button[value=sign_out_everywhere]");
     assert!(
         browser.text().contains("You are signed out everywhere"),
         "{}",
@@ -195,10 +196,10 @@ fn everything_on_the_account_page_does_what_it_says() {
     browser.open(&account_page);
     browser.fill("#email", ADA);
     browser.fill("#password", new);
-    browser.click("form .main");
+    browser.follow("form .main");
     assert_eq!(browser.url(), account_page);
     browser.click("summary");
     browser.fill("#confirm", new);
-    browser.click(".danger");
+    browser.follow(".danger");
     assert!(browser.text().contains("Your account is deleted"), "{}", browser.text());
 }

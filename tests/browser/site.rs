@@ -47,10 +47,10 @@ fn page(request: &Recorded) -> String {
 /// Registers from the sign-in page that the browser is at; the form signs in at once.
 #[track_caller]
 pub fn register(browser: &Browser, email: &str) {
-    browser.click("a[href*='/auth/register']");
+    browser.follow("a[href*='/auth/register']");
     browser.fill("#email", email);
     browser.fill("#password", PASSWORD);
-    browser.click("form .main");
+    browser.follow("form .main");
 }
 
 /// Signs in on the sign-in page that the browser is at.
@@ -58,7 +58,7 @@ pub fn register(browser: &Browser, email: &str) {
 pub fn sign_in(browser: &Browser, email: &str) {
     browser.fill("#email", email);
     browser.fill("#password", PASSWORD);
-    browser.click("form .main");
+    browser.follow("form .main");
 }
 
 /// Makes an account on the command line.
