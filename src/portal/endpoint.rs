@@ -1,6 +1,6 @@
 //! Which path of ours is which endpoint, what it is called in metrics, and by which methods it can be asked.
 
-use super::pages::CHANGE_PASSWORD;
+use super::pages::{CHANGE_PASSWORD, NOT_THERE};
 use crate::model::session::SessionId;
 
 /// Where the public keys are (RFC 8615); not under `base_path`, since others look for it here.
@@ -47,7 +47,8 @@ impl Endpoint {
     /// Whether a path is ours, whatever stands there.
     pub(super) fn owns(base: &str, path: &str) -> bool {
         let rest = path.strip_prefix(base);
-        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/')) || path == JWKS || path == CHANGE_PASSWORD
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+            || [JWKS, CHANGE_PASSWORD, NOT_THERE].contains(&path)
     }
 
     /// Its name in metrics and logs.

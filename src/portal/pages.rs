@@ -40,7 +40,7 @@ use crate::wire::origin::Origin;
 use crate::wire::reply::{Code, Problem};
 use crate::wire::{Body, origin};
 use look::Look;
-pub(super) use path::{CHANGE_PASSWORD, Page};
+pub(super) use path::{CHANGE_PASSWORD, NOT_THERE, Page};
 use reply::Policy;
 use visit::Visit;
 

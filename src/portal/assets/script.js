@@ -35,12 +35,15 @@ for (const field of document.querySelectorAll("[data-strength]")) {
     const length = [...text].length;
     const missing = field.minLength - length;
     const variety = new Set(text.toLowerCase()).size;
+    const email = (field.form.querySelector("[autocomplete=username]")?.value ?? "").toLowerCase();
+    const own = email.length > 3 && text.toLowerCase().includes(email);
     let level = 0;
-    if (length > 0) level = missing > 0 ? 1 : variety < 6 ? 1 : length < field.minLength + 5 || variety < 9 ? 3 : 4;
+    if (length > 0) level = missing > 0 || own || variety < 6 ? 1 : length < field.minLength + 5 || variety < 9 ? 3 : 4;
     if (missing > 0 && length * 2 > field.minLength) level = 2;
     bar.dataset.level = String(level);
     words.textContent = length === 0 ? ""
       : missing > 0 ? `${missing} more ${missing === 1 ? "character" : "characters"} to go.`
+      : own ? "It is made from your e-mail address, so it is easy to guess."
       : variety < 6 ? "Long enough, but easy to guess: it repeats itself."
       : level === 3 ? "Good." : "Strong.";
   });

@@ -7,6 +7,11 @@ use crate::wire::navigation;
 /// Where password managers look for the page that changes a password.
 pub(in crate::portal) const CHANGE_PASSWORD: &str = "/.well-known/change-password";
 
+/// Browsers ask for this before they trust the path above, and want to see it missing (A Well-Known URL for Changing Passwords, §3.2). A site behind us that answers
+/// everything with a page, or our own redirect to sign in, would tell them otherwise.
+pub(in crate::portal) const NOT_THERE: &str =
+    "/.well-known/resource-that-should-not-exist-whose-status-code-should-not-be-200";
+
 /// One of our pages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::portal) enum Page {
