@@ -126,7 +126,7 @@ impl Proxy {
     pub fn find(&self, host: &str, method: &Method, path: &str) -> Result<Arc<Found>, Problem> {
         let found = match self.routes.find(host, method, path) {
             Ok(found) => found,
-            Err(miss) => return Err(nowhere(&miss, path)),
+            Err(miss) => return Err(nowhere(miss, path)),
         };
         let route = &found.route;
         hygiene::check_path(path, route.allow_semicolon, route.allow_encoded_slash)
@@ -268,14 +268,14 @@ impl ProxyError {
 }
 
 /// A path that no route would let through is refused before it is said whether something stands there.
-fn nowhere(miss: &Miss<'_>, path: &str) -> Problem {
+fn nowhere(miss: Miss, path: &str) -> Problem {
     if let Err(unclean) = hygiene::check_path(path, false, false) {
         return unclean.problem();
     }
-    match *miss {
+    match miss {
         Miss::Nothing => Problem::new(Code::NotFound, "Nothing is served here."),
         Miss::Method(allow) => {
-            Problem::new(Code::MethodNotAllowed, "Use another method; Allow names them.").allow(allow.clone())
+            Problem::new(Code::MethodNotAllowed, "Use another method; Allow names them.").allow(allow)
         }
     }
 }

@@ -23,7 +23,7 @@ mod sealed;
 mod tests;
 pub mod verify;
 #[cfg(test)]
-mod world;
+pub(crate) mod world;
 
 use std::fmt;
 use std::sync::Arc;

@@ -325,3 +325,6 @@ fn refusal(rejected: &Rejected) -> (Refused, Reason) {
     );
     (Refused::Unauthenticated(problem), reason)
 }
+
+#[cfg(test)]
+mod tests;

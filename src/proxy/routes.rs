@@ -1,8 +1,8 @@
 //! Which route a request is for.
 //!
-//! The host decides first (exact, then the deepest wildcard, then any), then the longest path prefix at a segment border; that prefix owns the request, and
-//! among its routes the first in the file's order that names the method wins over those that name none. A prefix whose routes all name other methods
-//! answers 405 and does not hand the request to a shorter one: a rule for `GET /admin` must not leave `POST /admin` to whatever stands at `/`.
+//! A route matches when its host, its path prefix (at a segment border) and its methods do. Of those that match, the host decides first (exact, then the
+//! deepest wildcard, then any), then the longest prefix, then whether methods are named, then the order in the file. A route for other methods does not
+//! match, so the request goes to the next best, as in most proxies; only when nothing else stands there is the answer 405.
 //!
 //! The cost of a search does not grow with the number of routes: a hash look-up for the host, one for each label where wildcards exist, and one for each
 //! path segment up to the depth of the deepest route.
@@ -25,11 +25,11 @@ pub struct Table<T> {
 
 /// Why no route was found.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Miss<'a> {
+pub enum Miss {
     /// Nothing stands at this host and path.
     Nothing,
     /// Something does, for these methods.
-    Method(&'a HeaderValue),
+    Method(HeaderValue),
 }
 
 impl<T> Default for Table<T> {
@@ -54,34 +54,42 @@ impl<T> Table<T> {
     }
 
     /// The route of a request. A port or a dot at the host's end says nothing; case does in paths and does not in hosts.
-    pub fn find(&self, host: &str, method: &Method, path: &str) -> Result<&T, Miss<'_>> {
-        match self.owner(&bare(host), path) {
-            Some(owner) => owner.pick(method),
-            None => Err(Miss::Nothing),
-        }
+    pub fn find(&self, host: &str, method: &Method, path: &str) -> Result<&T, Miss> {
+        let host = bare(host);
+        let found = self.owners(&host, path).find_map(|owner| owner.pick(method));
+        found.ok_or_else(|| self.miss(&host, path))
     }
 
-    fn owner(&self, host: &str, path: &str) -> Option<&Owner<T>> {
-        let exact = self.exact.get(host).and_then(|prefixes| prefixes.longest(path));
+    /// Everything that stands at a host and path, the best first.
+    fn owners<'a, 'r>(&'a self, host: &'r str, path: &'r str) -> impl Iterator<Item = &'a Owner<T>> {
+        let exact = self.exact.get(host).into_iter();
+        let domains = if self.wildcard.is_empty() { "" } else { host };
+        let wildcard = parents(domains).filter_map(|domain| self.wildcard.get(domain));
         exact
-            .or_else(|| self.below_wildcard(host, path))
-            .or_else(|| self.any.longest(path))
+            .chain(wildcard)
+            .chain([&self.any])
+            .flat_map(move |prefixes| prefixes.owners(path))
     }
 
-    fn below_wildcard(&self, host: &str, path: &str) -> Option<&Owner<T>> {
-        if self.wildcard.is_empty() {
-            return None;
-        }
-        let mut rest = host;
-        while let Some((_, domain)) = rest.split_once('.') {
-            let found = self.wildcard.get(domain).and_then(|prefixes| prefixes.longest(path));
-            if found.is_some() {
-                return found;
+    fn miss(&self, host: &str, path: &str) -> Miss {
+        let mut all: Vec<&str> = Vec::new();
+        for method in self.owners(host, path).flat_map(Owner::methods) {
+            if !all.contains(&method.as_str()) {
+                all.push(method.as_str());
             }
-            rest = domain;
         }
-        None
+        match HeaderValue::try_from(all.join(", ")) {
+            Ok(allow) if !all.is_empty() => Miss::Method(allow),
+            _ => Miss::Nothing,
+        }
     }
+}
+
+/// The domains that a host is in, the deepest first; not the host itself.
+fn parents(host: &str) -> impl Iterator<Item = &str> {
+    let parent = |domain: &str| domain.split_once('.').map(|(_, rest)| rest.len());
+    let tail = move |length: usize| host.get(host.len() - length..).unwrap_or_default();
+    std::iter::successors(parent(host), move |&length| parent(tail(length))).map(tail)
 }
 
 /// A host without port and final dot, lower case.
@@ -123,15 +131,12 @@ impl<T> Prefixes<T> {
             .add(methods, target);
     }
 
-    /// Begins at the deepest prefix that any route has, so that a path of a thousand slashes costs no more than another.
-    fn longest(&self, path: &str) -> Option<&Owner<T>> {
-        let mut prefix = cut(path, self.depth);
-        loop {
-            if let Some(owner) = self.by_path.get(prefix) {
-                return Some(owner);
-            }
-            prefix = prefix.get(..prefix.rfind('/')?)?;
-        }
+    /// Those that own a path, the longest prefix first. Begins at the deepest prefix that any route has, so that a path of a thousand slashes costs no more
+    /// than another.
+    fn owners<'a, 'r>(&'a self, path: &'r str) -> impl Iterator<Item = &'a Owner<T>> {
+        let shorter = |prefix: &&'r str| prefix.rfind('/').and_then(|end| prefix.get(..end));
+        let prefixes = std::iter::successors(Some(cut(path, self.depth)), shorter);
+        prefixes.filter_map(|prefix| self.by_path.get(prefix))
     }
 }
 
@@ -151,40 +156,31 @@ struct Owner<T> {
     named: Vec<(Vec<Method>, T)>,
     /// The first that names none.
     rest: Option<T>,
-    /// Every method named.
-    allow: HeaderValue,
 }
 
 impl<T> Owner<T> {
-    fn new() -> Self {
+    const fn new() -> Self {
         Self {
             named: Vec::new(),
             rest: None,
-            allow: HeaderValue::from_static(""),
         }
     }
 
     fn add(&mut self, methods: &[Method], target: T) {
         if methods.is_empty() {
             self.rest.get_or_insert(target);
-            return;
+        } else {
+            self.named.push((methods.to_vec(), target));
         }
-        self.named.push((methods.to_vec(), target));
-        let mut all: Vec<&str> = Vec::new();
-        for method in self.named.iter().flat_map(|(methods, _)| methods) {
-            if !all.contains(&method.as_str()) {
-                all.push(method.as_str());
-            }
-        }
-        self.allow = HeaderValue::try_from(all.join(", ")).unwrap_or(HeaderValue::from_static(""));
     }
 
-    fn pick(&self, method: &Method) -> Result<&T, Miss<'_>> {
+    fn pick(&self, method: &Method) -> Option<&T> {
         let named = self.named.iter().find(|(methods, _)| methods.contains(method));
-        named
-            .map(|(_, target)| target)
-            .or(self.rest.as_ref())
-            .ok_or(Miss::Method(&self.allow))
+        named.map(|(_, target)| target).or(self.rest.as_ref())
+    }
+
+    fn methods(&self) -> impl Iterator<Item = &Method> {
+        self.named.iter().flat_map(|(methods, _)| methods)
     }
 }
 
@@ -221,17 +217,19 @@ mod tests {
             let rest = path.strip_prefix(prefix)?;
             (rest.is_empty() || rest.starts_with('/')).then_some(prefix.len())
         };
-        let fits: Vec<(usize, (usize, usize))> = rules
-            .iter()
-            .enumerate()
-            .filter_map(|(index, (host, path, _))| Some((index, (rank(host)?, length(path)?))))
+        let fits: Vec<usize> = (0..rules.len())
+            .filter(|&index| rank(&rules[index].0).is_some() && length(&rules[index].1).is_some())
             .collect();
-        let best = fits.iter().map(|(_, fit)| *fit).max().ok_or(false)?;
-        let mut owners = fits.iter().filter(|(_, fit)| *fit == best).map(|(index, _)| *index);
-        let named = owners.clone().find(|index| rules[*index].2.contains(method));
-        named
-            .or_else(|| owners.find(|index| rules[*index].2.is_empty()))
-            .ok_or(true)
+        let serving = fits
+            .iter()
+            .copied()
+            .filter(|&index| rules[index].2.is_empty() || rules[index].2.contains(method));
+        // Of equals, the last is kept by `max_by_key`; the first in the file is wanted.
+        let best = serving.rev().max_by_key(|&index| {
+            let (host, path, methods) = &rules[index];
+            (rank(host), length(path), !methods.is_empty())
+        });
+        best.ok_or(!fits.is_empty())
     }
 
     fn rules() -> impl Strategy<Value = Vec<Rule>> {
@@ -292,16 +290,26 @@ mod tests {
     }
 
     #[test]
-    fn another_method_is_told_the_right_ones() {
+    fn a_route_for_other_methods_leaves_the_request_to_the_next_best() {
         let table = table(&[
             (HostPattern::Any, "/".into(), vec![]),
+            (HostPattern::Any, "/a".into(), vec![Method::POST]),
+        ]);
+        assert_eq!(table.find("h", &Method::POST, "/a/b"), Ok(&1));
+        assert_eq!(table.find("h", &Method::GET, "/a/b"), Ok(&0));
+    }
+
+    #[test]
+    fn where_only_the_method_is_wrong_the_right_ones_are_told() {
+        let table = table(&[
             (HostPattern::Any, "/a".into(), vec![Method::GET, Method::HEAD]),
             (HostPattern::Any, "/a".into(), vec![Method::POST, Method::GET]),
         ]);
-        assert_eq!(table.find("h", &Method::POST, "/a"), Ok(&2));
+        assert_eq!(table.find("h", &Method::POST, "/a"), Ok(&1));
         assert_eq!(
             table.find("h", &Method::PUT, "/a"),
-            Err(Miss::Method(&HeaderValue::from_static("GET, HEAD, POST")))
+            Err(Miss::Method(HeaderValue::from_static("GET, HEAD, POST")))
         );
+        assert_eq!(table.find("h", &Method::PUT, "/b"), Err(Miss::Nothing));
     }
 }

@@ -24,10 +24,10 @@ use crate::telemetry::Metrics;
 pub(super) const START: Timestamp = Timestamp::from_secs(1_750_000_000);
 
 /// One gateway's tokens and what they lean on.
-pub(super) struct World {
-    pub(super) tokens: Arc<Tokens>,
-    pub(super) clock: Arc<ManualClock>,
-    pub(super) revocations: Arc<FakeRevocations>,
+pub(crate) struct World {
+    pub(crate) tokens: Arc<Tokens>,
+    pub(crate) clock: Arc<ManualClock>,
+    pub(crate) revocations: Arc<FakeRevocations>,
     pub(super) settings: config::Tokens,
     pub(super) store: config::Store,
     pub(super) stores: Stores,
@@ -36,7 +36,7 @@ pub(super) struct World {
 
 impl World {
     /// Keys of one algorithm; EdDSA is the quickest to make.
-    pub(super) async fn new(algorithm: Algorithm) -> Self {
+    pub(crate) async fn new(algorithm: Algorithm) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let store = store_settings(&dir);
         let settings = settings(algorithm);
@@ -71,7 +71,7 @@ impl World {
     }
 
     /// A session opened now, that lives for a month.
-    pub(super) fn session(&self, user: &User) -> Session {
+    pub(crate) fn session(&self, user: &User) -> Session {
         let now = self.clock.now();
         let end = now.plus(Duration::from_secs(30 * 86_400));
         Session {
@@ -93,15 +93,23 @@ impl World {
         }
     }
 
+    /// Ends a token.
+    pub(crate) async fn revoke(&self, token: &AccessToken) {
+        self.tokens
+            .revoke(&[Revoked::Token(token.identity.token)])
+            .await
+            .unwrap();
+    }
+
     /// An access token of a session opened now.
-    pub(super) fn issue(&self) -> AccessToken {
+    pub(crate) fn issue(&self) -> AccessToken {
         let user = user();
         self.tokens.issue(&user, &self.session(&user)).unwrap()
     }
 }
 
 /// Ada, who may do two things.
-pub(super) fn user() -> User {
+pub(crate) fn user() -> User {
     User {
         id: UserId(Uuid::from_u128(0x0190_0000_0000_7000_8000_0000_0000_0001)),
         email: "ada@example.com".parse().unwrap(),
@@ -165,7 +173,7 @@ fn store_settings(dir: &TempDir) -> config::Store {
 
 /// Revocations in memory, that can be taken down, counted and lost.
 #[derive(Debug, Default)]
-pub(super) struct FakeRevocations {
+pub(crate) struct FakeRevocations {
     log: Mutex<Vec<Revocation>>,
     age: AtomicUsize,
     down: AtomicBool,
@@ -175,7 +183,7 @@ pub(super) struct FakeRevocations {
 
 impl FakeRevocations {
     /// Answers nothing from now on, or answers again.
-    pub(super) fn set_down(&self, down: bool) {
+    pub(crate) fn set_down(&self, down: bool) {
         self.down.store(down, Ordering::SeqCst);
         self.change.notify_waiters();
     }
