@@ -153,7 +153,8 @@ impl Roster {
         Patience {
             head: steps(limits.header_timeout),
             idle: if pressed { idle.min(IDLE_UNDER_PRESSURE) } else { idle },
-            stall: steps(limits.body_timeout),
+            // The kernel asks for more only when a third of its own buffer is free again, which a slow client may take long over.
+            stall: steps(limits.body_timeout.max(limits.idle_timeout)),
             body: steps(limits.body_timeout).saturating_add(BODY_GRACE),
         }
     }
