@@ -58,7 +58,9 @@ impl Policy {
     }
 
     fn protect(&self, headers: &mut HeaderMap) {
-        headers.extend(FIXED);
+        for (name, value) in FIXED {
+            headers.insert(name, value);
+        }
         headers.insert(CONTENT_SECURITY_POLICY, self.0.clone());
     }
 }
