@@ -13,7 +13,7 @@ mod record;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use http::header::{CONNECTION, SET_COOKIE, STRICT_TRANSPORT_SECURITY};
+use http::header::{CACHE_CONTROL, CONNECTION, SET_COOKIE, STRICT_TRANSPORT_SECURITY};
 use http::{HeaderValue, Request, Response, request};
 use hyper::body::Incoming;
 use tokio::runtime::Handle;
@@ -185,9 +185,7 @@ impl Worker {
             }
             Err(refused) => into_problem(refused).into_response(&origin.caller.request_id),
         };
-        response
-            .headers_mut()
-            .extend(cookies.into_iter().map(|line| (SET_COOKIE, line)));
+        carry(&mut response, cookies);
         audience.present(response, &snapshot.portal, origin, Some(&route.route))
     }
 
@@ -257,6 +255,16 @@ impl Worker {
         let id = secret::uuid_v7(self.shared.clock.now()).unwrap_or_default();
         Arc::from(&*id.hyphenated().encode_lower(&mut [0; Hyphenated::LENGTH]))
     }
+}
+
+/// Sets cookies with an answer that was not made for them: whatever its upstream says of caching, nobody may keep a token.
+fn carry(response: &mut Response<Body>, cookies: Vec<HeaderValue>) {
+    if cookies.is_empty() {
+        return;
+    }
+    let headers = response.headers_mut();
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.extend(cookies.into_iter().map(|line| (SET_COOKIE, line)));
 }
 
 /// A request whose framing is in doubt leaves no connection behind that could carry the rest of it.
