@@ -119,14 +119,16 @@ async fn an_older_one_ends_the_family(crashes: bool) {
         let refused = stage.person.client.get("/things").bearer(token).send().await;
         refused.problem(401, "invalid_token");
     }
-    until("the audit log tells of the reuse", || {
-        stage
-            .world
-            .audit_log()
-            .iter()
-            .any(|event| event.to_string().contains("refresh.reused"))
-            .then_some(())
-    });
+    // The audit log does not wait for the disk, so a power cut in the same moment may take its last line.
+    if !crashes {
+        until("the audit log tells of the reuse", || {
+            let events = stage.world.audit_log();
+            events
+                .iter()
+                .any(|event| event.to_string().contains("refresh.reused"))
+                .then_some(())
+        });
+    }
     // Only the family: another sign-in of the same person works.
     stage.person.again().await.get("/things").await.is(200);
 }

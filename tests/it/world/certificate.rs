@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
-use rustls::{ClientConfig, RootCertStore};
+use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
+use rustls::{ClientConfig, RootCertStore, ServerConfig};
 
 /// A TLS client that believes the certificates found in a world's `data` folder.
 pub fn trusting(dir: &Path) -> Arc<ClientConfig> {
@@ -26,6 +26,19 @@ pub fn trusting_only(certificate: &CertificateDer<'static>) -> Arc<ClientConfig>
     let mut roots = RootCertStore::empty();
     roots.add(certificate.clone()).expect("a certificate can be trusted");
     trust(roots)
+}
+
+/// A TLS server with a certificate of its own for a name, and that certificate in PEM.
+pub fn serving(name: &str) -> (Arc<ServerConfig>, String) {
+    let made = rcgen::generate_simple_self_signed(vec![name.to_owned()]).expect("a certificate");
+    let key = PrivatePkcs8KeyDer::from(made.signing_key.serialize_der());
+    let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
+        .with_safe_default_protocol_versions()
+        .expect("protocol versions")
+        .with_no_client_auth()
+        .with_single_cert(vec![made.cert.der().clone()], key.into())
+        .expect("a key that fits its certificate");
+    (Arc::new(config), made.cert.pem())
 }
 
 fn trust(roots: RootCertStore) -> Arc<ClientConfig> {

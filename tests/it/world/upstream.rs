@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
+use rustls::ServerConfig;
+
 use super::wire::{Wire, values};
 
 /// A server on a port of its own, gone when dropped.
@@ -19,6 +21,7 @@ struct Shared {
     requests: Mutex<Vec<Recorded>>,
     connections: AtomicUsize,
     over: AtomicBool,
+    tls: Option<Arc<ServerConfig>>,
 }
 
 /// Serves one connection after its request's head was read.
@@ -85,10 +88,7 @@ impl Upstream {
     /// Hands the connection to the script as soon as a request's head is there.
     #[track_caller]
     pub fn scripted(script: impl Fn(&Recorded, &mut Wire) -> io::Result<Then> + Send + Sync + 'static) -> Self {
-        Self::serving(
-            TcpListener::bind("127.0.0.1:0").expect("a port for an upstream"),
-            script,
-        )
+        Self::serving(free(), None, script)
     }
 
     /// The friendly one on a port that is bound already.
@@ -96,12 +96,22 @@ impl Upstream {
     pub fn on(listener: TcpListener) -> Self {
         Self::serving(
             listener,
+            None,
             answering(|_| "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n".to_owned()),
         )
     }
 
+    /// The friendly one over TLS, with a certificate for `localhost`; returns it in PEM.
+    #[track_caller]
+    pub fn over_tls() -> (Self, String) {
+        let (config, pem) = super::certificate::serving("localhost");
+        let script = answering(|_| "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n".to_owned());
+        (Self::serving(free(), Some(config), script), pem)
+    }
+
     fn serving(
         listener: TcpListener,
+        tls: Option<Arc<ServerConfig>>,
         script: impl Fn(&Recorded, &mut Wire) -> io::Result<Then> + Send + Sync + 'static,
     ) -> Self {
         let port = listener.local_addr().expect("the upstream's port").port();
@@ -110,6 +120,7 @@ impl Upstream {
             requests: Mutex::default(),
             connections: AtomicUsize::default(),
             over: AtomicBool::default(),
+            tls,
         });
         let server = Arc::clone(&shared);
         thread::spawn(move || accept(&listener, &server));
@@ -129,6 +140,11 @@ impl Upstream {
     /// `http://127.0.0.1:PORT`
     pub fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// The port.
+    pub fn port(&self) -> u16 {
+        self.port
     }
 
     /// Every request so far.
@@ -170,6 +186,17 @@ fn answering(
     }
 }
 
+fn free() -> TcpListener {
+    TcpListener::bind("127.0.0.1:0").expect("a port for an upstream")
+}
+
+fn open(stream: TcpStream, shared: &Shared) -> io::Result<Wire> {
+    match &shared.tls {
+        Some(config) => Wire::serve_tls(stream, Arc::clone(config)),
+        None => Wire::over(stream),
+    }
+}
+
 fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
     for stream in listener.incoming().flatten() {
         if shared.over.load(Ordering::SeqCst) {
@@ -178,7 +205,7 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
         let number = shared.connections.fetch_add(1, Ordering::SeqCst) + 1;
         let shared = Arc::clone(shared);
         // A connection that breaks is the gateway's affair or the script's will.
-        thread::spawn(move || Wire::over(stream).and_then(|wire| serve(wire, number, &shared)));
+        thread::spawn(move || open(stream, &shared).and_then(|wire| serve(wire, number, &shared)));
     }
 }
 
@@ -186,7 +213,7 @@ fn serve(mut wire: Wire, connection: usize, shared: &Shared) -> io::Result<()> {
     while let Some(head) = wire.head()? {
         let head = String::from_utf8_lossy(&head).into_owned();
         // A body that is to wait for 100 or that never comes is the script's to read.
-        let waits = !values(&head, "expect").is_empty() || head.contains("X-Read-Body: no");
+        let waits = !values(&head, "expect").is_empty() || !values(&head, "x-read-body").is_empty();
         let body = if waits { Vec::new() } else { wire.body(&head, false)? };
         let request = Recorded { head, body, connection };
         shared.requests.lock().expect("requests").push(request.clone());

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustls::pki_types::ServerName;
-use rustls::{ClientConfig, ClientConnection, StreamOwned};
+use rustls::{ClientConfig, ClientConnection, ServerConfig, ServerConnection, StreamOwned};
 use serde_json::Value;
 
 use super::PATIENCE;
@@ -21,6 +21,7 @@ pub struct Wire {
 enum Stream {
     Tcp(TcpStream),
     Tls(Box<StreamOwned<ClientConnection, TcpStream>>),
+    Served(Box<StreamOwned<ServerConnection, TcpStream>>),
 }
 
 /// An answer as it stood on the wire.
@@ -72,6 +73,21 @@ impl Wire {
         })
     }
 
+    /// Serves TLS on a connection that somebody made.
+    pub fn serve_tls(stream: TcpStream, config: Arc<ServerConfig>) -> io::Result<Self> {
+        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.set_write_timeout(Some(PATIENCE))?;
+        let connection = ServerConnection::new(config).map_err(io::Error::other)?;
+        let mut stream = StreamOwned::new(connection, stream);
+        while stream.conn.is_handshaking() {
+            stream.conn.complete_io(&mut stream.sock)?;
+        }
+        Ok(Self {
+            stream: Stream::Served(Box::new(stream)),
+            buffer: Vec::new(),
+        })
+    }
+
     /// The protocol that the handshake settled on.
     pub fn protocol(&self) -> Option<String> {
         match &self.stream {
@@ -79,7 +95,7 @@ impl Wire {
                 .conn
                 .alpn_protocol()
                 .map(|name| String::from_utf8_lossy(name).into_owned()),
-            Stream::Tcp(_) => None,
+            Stream::Tcp(_) | Stream::Served(_) => None,
         }
     }
 
@@ -88,6 +104,7 @@ impl Wire {
         match &mut self.stream {
             Stream::Tcp(stream) => stream.write_all(bytes),
             Stream::Tls(stream) => stream.write_all(bytes).and_then(|()| stream.flush()),
+            Stream::Served(stream) => stream.write_all(bytes).and_then(|()| stream.flush()),
         }
     }
 
@@ -245,11 +262,8 @@ impl Wire {
         let mut piece = [0; 16 * 1024];
         let length = match &mut self.stream {
             Stream::Tcp(stream) => stream.read(&mut piece)?,
-            Stream::Tls(stream) => match stream.read(&mut piece) {
-                // Closed without a closing alert: the bytes are complete when their framing says so.
-                Err(e) if e.kind() == ErrorKind::UnexpectedEof => 0,
-                other => other?,
-            },
+            Stream::Tls(stream) => to_the_end(stream.read(&mut piece))?,
+            Stream::Served(stream) => to_the_end(stream.read(&mut piece))?,
         };
         self.buffer.extend_from_slice(&piece[..length]);
         Ok(length)
@@ -259,7 +273,16 @@ impl Wire {
         match &self.stream {
             Stream::Tcp(stream) => stream,
             Stream::Tls(stream) => &stream.sock,
+            Stream::Served(stream) => &stream.sock,
         }
+    }
+}
+
+/// Closed without a closing alert: the bytes are complete when their framing says so.
+fn to_the_end(read: io::Result<usize>) -> io::Result<usize> {
+    match read {
+        Err(e) if e.kind() == ErrorKind::UnexpectedEof => Ok(0),
+        other => other,
     }
 }
 
