@@ -26,9 +26,15 @@ pub enum Command {
         now: bool,
     },
     /// Refuse a key's tokens from now on
+    // An id may begin with a hyphen, so no letter may stand for an option here, `-h` neither.
+    #[command(disable_help_flag = true)]
     Revoke {
         /// The key's id
+        #[arg(allow_hyphen_values = true)]
         kid: String,
+        /// Print help
+        #[arg(long, action = clap::ArgAction::Help)]
+        help: Option<bool>,
     },
     /// Take over a PEM private key as the next signing key
     Import {
@@ -82,7 +88,7 @@ pub fn run(command: Command, desk: &Desk) -> Result<(), CliError> {
             listing::print(&lines, format);
         }
         Command::Rotate { now } => println!("{}", desk.runtime.block_on(tokens.rotate_keys(now))?),
-        Command::Revoke { kid } => {
+        Command::Revoke { kid, .. } => {
             if !desk.runtime.block_on(tokens.revoke_key(&kid))? {
                 return Err(CliError::Refused(format!(
                     "there is no key {kid}, or it is revoked already; see `gateward keys list`"

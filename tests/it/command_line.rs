@@ -109,7 +109,10 @@ async fn keys_are_listed_rotated_imported_and_revoked() {
     std::fs::write(&bad, "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n").expect("a file");
     world.run(&["keys", "import", &bad.to_string_lossy()]).refused();
     world.run(&["keys", "import", "/no/such/file.pem"]).refused();
-    world.run(&["keys", "revoke", "no-such-kid"]).refused();
+    for kid in ["no-such-kid", "-no-such-kid", "-h-no-such-kid", "--no-such-kid"] {
+        world.run(&["keys", "revoke", kid]).refused();
+    }
+    assert!(world.run(&["keys", "revoke", "--help"]).done().out.contains("KID"));
     world.run(&["keys", "revoke", &first]).done();
     assert!(
         states().contains(&"signing".to_owned()),
