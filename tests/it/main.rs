@@ -11,6 +11,7 @@ mod command_line;
 mod config;
 mod hashing;
 mod header_boundary;
+mod readme;
 mod refresh;
 mod renewal;
 mod revocation;
