@@ -1,45 +1,27 @@
-//! Upstreams, and one worker's connections to them.
+//! Upstreams: servers that do the same job, and what is needed to speak to them.
 //!
-//! A worker's `Pools` belong to its own thread; their locks are there for the type system and are never contended. A pool is known by scheme, authority and
-//! vouching certificates, so it outlives a reload that leaves those alone. A connection goes back to its pool only when its answer was read to the end
-//! and hyper says that it is idle: request sent whole, nothing left over. Any other end closes it.
+//! Everything here is made at load and shared by all workers; the connections are each worker's own, in `pool`. Servers over TLS are verified against the
+//! system's roots, or against `ca_file` alone.
 
-use std::collections::{HashMap, VecDeque};
+mod connection;
+mod pool;
+
 use std::fmt;
-use std::future::poll_fn;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::io;
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::task::Poll;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use foldhash::fast::RandomState;
-use http::{HeaderValue, Request, Response, Uri};
-use hyper::body::Incoming;
-use hyper::client::conn::TrySendError;
-use hyper::client::conn::http1::SendRequest;
+use http::{HeaderValue, Uri};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
-use tokio::net::TcpStream;
-use tokio::task::AbortHandle;
-use tokio::time::Instant;
 use tokio_rustls::TlsConnector;
 
 use super::ProxyConfigError;
-use super::trace::{Trace, Traced};
-use super::upload::{Progress, Upload};
 use crate::config;
-use crate::telemetry::Metrics;
-use crate::wire::body::Lease;
-use crate::wire::patience::Patience;
-
-/// Connections kept unused for one server, by one worker.
-const MAX_IDLE: usize = 256;
-/// How long a server that could not be reached is passed over at first, and at most.
-const FIRST_PENALTY: Duration = Duration::from_secs(5);
-const LONGEST_PENALTY: Duration = Duration::from_secs(60);
+pub use connection::{Connection, SendError};
+pub use pool::{Acquired, ConnectError, Pools};
 
 /// Servers that do the same job.
 #[derive(Debug)]
@@ -90,20 +72,6 @@ impl fmt::Debug for Tls {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Tls").field(&self.name).finish()
     }
-}
-
-/// No connection could be made.
-#[derive(Debug, thiserror::Error)]
-pub enum ConnectError {
-    /// Nobody there, or not who it should be.
-    #[error("cannot connect: {0}")]
-    Refused(#[from] io::Error),
-    /// Not in time.
-    #[error("cannot connect in time")]
-    TimedOut,
-    /// hyper would not begin.
-    #[error("cannot connect: {0}")]
-    Http(#[from] hyper::Error),
 }
 
 impl Upstream {
@@ -198,338 +166,6 @@ impl Server {
             tls,
             host_header: HeaderValue::from_str(authority.as_str()).map_err(|_| wrong())?,
         })
-    }
-}
-
-/// One worker's connection pools; they outlive a reload.
-#[derive(Debug, Default)]
-pub struct Pools {
-    state: Mutex<Workers>,
-}
-
-#[derive(Debug, Default)]
-struct Workers {
-    pools: HashMap<Arc<Key>, Arc<Pool>, RandomState>,
-    /// Which server of an upstream is next.
-    turns: HashMap<Arc<str>, usize, RandomState>,
-}
-
-/// A connection to send one request on.
-#[derive(Debug)]
-pub struct Acquired<'a> {
-    /// The server at its other end.
-    pub server: &'a Server,
-    /// The connection.
-    pub connection: Arc<Connection>,
-    /// Whether it has served before, so that the server may be closing it just now.
-    pub reused: bool,
-}
-
-impl Pools {
-    /// A connection to one of the upstream's servers: the next in turn that is not passed over, an idle connection before a new one.
-    /// `fresh`: a new one in any case. A server that cannot be reached is passed over for a while, and the next one asked.
-    pub async fn acquire<'a>(
-        &self,
-        upstream: &'a Upstream,
-        fresh: bool,
-        metrics: &Metrics,
-    ) -> Result<Acquired<'a>, ConnectError> {
-        let start = self.turn(upstream);
-        let mut failed = None;
-        for server in in_turn(&upstream.servers, start) {
-            let pool = self.pool(server);
-            if pool.is_passed_over() {
-                continue;
-            }
-            match pool.acquire(server, upstream, fresh, metrics).await {
-                Ok(acquired) => return Ok(acquired),
-                Err(error) => failed = Some(error),
-            }
-        }
-        if let Some(error) = failed {
-            return Err(error);
-        }
-        // All of them failed lately: better the one in turn than none.
-        match in_turn(&upstream.servers, start).next() {
-            Some(server) => self.pool(server).acquire(server, upstream, fresh, metrics).await,
-            None => Err(io::Error::from(io::ErrorKind::AddrNotAvailable).into()),
-        }
-    }
-
-    fn turn(&self, upstream: &Upstream) -> usize {
-        if upstream.servers.len() < 2 {
-            return 0;
-        }
-        let mut state = lock(&self.state);
-        if let Some(turn) = state.turns.get_mut(&upstream.name) {
-            *turn = turn.wrapping_add(1);
-            return *turn % upstream.servers.len();
-        }
-        state.turns.insert(Arc::clone(&upstream.name), 0);
-        0
-    }
-
-    fn pool(&self, server: &Server) -> Arc<Pool> {
-        let mut state = lock(&self.state);
-        if let Some(pool) = state.pools.get(&server.key) {
-            return Arc::clone(pool);
-        }
-        let pool = Arc::new(Pool::default());
-        state.pools.insert(Arc::clone(&server.key), Arc::clone(&pool));
-        pool
-    }
-}
-
-fn in_turn(servers: &[Server], start: usize) -> impl Iterator<Item = &Server> {
-    servers.iter().cycle().skip(start).take(servers.len())
-}
-
-/// One worker's connections to one server.
-#[derive(Debug, Default)]
-struct Pool {
-    state: Mutex<PoolState>,
-}
-
-#[derive(Debug, Default)]
-struct PoolState {
-    /// Unused connections and until when they are kept, the longest unused in front.
-    idle: VecDeque<(Instant, Arc<Connection>)>,
-    /// Whether somebody closes those that were unused too long.
-    reaped: bool,
-    penalty: Option<Penalty>,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Penalty {
-    until: Instant,
-    length: Duration,
-}
-
-impl Pool {
-    async fn acquire<'a>(
-        self: &Arc<Self>,
-        server: &'a Server,
-        upstream: &Upstream,
-        fresh: bool,
-        metrics: &Metrics,
-    ) -> Result<Acquired<'a>, ConnectError> {
-        if !fresh && let Some(connection) = self.take() {
-            return Ok(Acquired {
-                server,
-                connection,
-                reused: true,
-            });
-        }
-        let made = tokio::time::timeout(upstream.connect_timeout, self.connect(server, upstream.idle_timeout)).await;
-        match made.unwrap_or(Err(ConnectError::TimedOut)) {
-            Ok(connection) => {
-                lock(&self.state).penalty = None;
-                metrics.upstream_connection(&upstream.name);
-                Ok(Acquired {
-                    server,
-                    connection,
-                    reused: false,
-                })
-            }
-            Err(error) => {
-                self.punish();
-                Err(error)
-            }
-        }
-    }
-
-    /// The connection used last: the oldest ones get to rest, and to be closed.
-    fn take(&self) -> Option<Arc<Connection>> {
-        let mut state = lock(&self.state);
-        while let Some((until, connection)) = state.idle.pop_back() {
-            if connection.is_ready() && Instant::now() < until {
-                return Some(connection);
-            }
-        }
-        None
-    }
-
-    fn put(self: &Arc<Self>, connection: Arc<Connection>) {
-        let keep = connection.keep;
-        let mut state = lock(&self.state);
-        if state.idle.len() >= MAX_IDLE {
-            state.idle.pop_front();
-        }
-        state.idle.push_back((Instant::now() + keep, connection));
-        if !state.reaped {
-            state.reaped = true;
-            tokio::spawn(reap(Arc::downgrade(self), keep));
-        }
-    }
-
-    /// Closes what was unused too long; returns when to look again.
-    fn sweep(&self) -> Option<Instant> {
-        let now = Instant::now();
-        let mut state = lock(&self.state);
-        state
-            .idle
-            .retain(|(until, connection)| now < *until && connection.is_ready());
-        let next = state.idle.iter().map(|(until, _)| *until).min();
-        state.reaped = next.is_some();
-        next
-    }
-
-    fn is_passed_over(&self) -> bool {
-        let penalty = lock(&self.state).penalty;
-        penalty.is_some_and(|penalty| Instant::now() < penalty.until)
-    }
-
-    fn punish(&self) {
-        let mut state = lock(&self.state);
-        let length = state
-            .penalty
-            .map_or(FIRST_PENALTY, |before| (before.length * 2).min(LONGEST_PENALTY));
-        state.penalty = Some(Penalty {
-            until: Instant::now() + length,
-            length,
-        });
-    }
-
-    async fn connect(self: &Arc<Self>, server: &Server, keep: Duration) -> Result<Arc<Connection>, ConnectError> {
-        let tcp = TcpStream::connect((server.host.as_str(), server.port)).await?;
-        tcp.set_nodelay(true)?;
-        match &server.tls {
-            None => self.begin(tcp, keep).await,
-            Some(tls) => {
-                let stream = tls.connector.connect(tls.name.clone(), tcp).await?;
-                self.begin(stream, keep).await
-            }
-        }
-    }
-
-    async fn begin<T>(self: &Arc<Self>, io: T, keep: Duration) -> Result<Arc<Connection>, ConnectError>
-    where
-        T: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
-    {
-        let trace = Arc::new(Trace::default());
-        let io = hyper_util::rt::TokioIo::new(Traced::new(io, Arc::clone(&trace)));
-        let (sender, driver) = hyper::client::conn::http1::handshake(io).await?;
-        // A task of its own: polling it within the request's task runs fewer instructions and costs more kernel time.
-        let task = tokio::spawn(async move {
-            if let Err(error) = driver.with_upgrades().await {
-                tracing::debug!(%error, "an upstream connection ended badly");
-            }
-        });
-        Ok(Arc::new(Connection {
-            line: Mutex::new(Line {
-                sender,
-                patience: Some(Patience::new(keep)),
-            }),
-            trace,
-            task: task.abort_handle(),
-            pool: Arc::downgrade(self),
-            keep,
-        }))
-    }
-}
-
-/// Closes unused connections of a pool until there are none.
-async fn reap(pool: Weak<Pool>, keep: Duration) {
-    let mut next = Instant::now() + keep;
-    loop {
-        tokio::time::sleep_until(next).await;
-        let Some(pool) = pool.upgrade() else { return };
-        match pool.sweep() {
-            Some(moment) => next = moment,
-            None => return,
-        }
-    }
-}
-
-/// A connection to a server. Dropped, it closes, whatever it was doing.
-pub struct Connection {
-    line: Mutex<Line>,
-    trace: Arc<Trace>,
-    task: AbortHandle,
-    pool: Weak<Pool>,
-    keep: Duration,
-}
-
-struct Line {
-    sender: SendRequest<Upload>,
-    /// The timer that waits for answers; one for all of them. Away while it does.
-    patience: Option<Patience>,
-}
-
-impl fmt::Debug for Connection {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Connection")
-    }
-}
-
-/// Why there is no answer.
-#[derive(Debug)]
-pub enum SendError {
-    /// The time limit passed.
-    TimedOut,
-    /// The connection failed; perhaps the request came back, unsent or to be sent again.
-    Failed(hyper::Error, Option<Box<Request<Upload>>>),
-}
-
-impl Connection {
-    /// Sends a request and waits for the head of its answer, at most `limit` after the upstream took the last of it. `again`: the request has no body
-    /// and may be repeated, so if the connection dies without a word of an answer it is given back.
-    pub async fn send(
-        &self,
-        request: Request<Upload>,
-        progress: Option<&Progress>,
-        limit: Duration,
-        again: bool,
-    ) -> Result<Response<Incoming>, SendError> {
-        self.trace.begin(again);
-        let (answer, patience) = {
-            let mut line = lock(&self.line);
-            (line.sender.try_send_request(request), line.patience.take())
-        };
-        let mut patience = patience.unwrap_or(Patience::new(limit));
-        patience.restart(limit);
-        let mut answer = std::pin::pin!(answer);
-        let outcome = poll_fn(|cx| {
-            if let Poll::Ready(outcome) = answer.as_mut().poll(cx) {
-                return Poll::Ready(Some(outcome));
-            }
-            if let Some(progress) = progress {
-                patience.renew_from(progress.last());
-            }
-            patience.poll_over(cx).map(|()| None)
-        })
-        .await;
-        lock(&self.line).patience = Some(patience);
-        match outcome {
-            Some(Ok(response)) => Ok(response),
-            Some(Err(error)) => Err(self.failed(error)),
-            None => Err(SendError::TimedOut),
-        }
-    }
-
-    fn failed(&self, mut error: TrySendError<Request<Upload>>) -> SendError {
-        let request = error.take_message().or_else(|| self.trace.replay());
-        SendError::Failed(error.into_error(), request.map(Box::new))
-    }
-
-    fn is_ready(&self) -> bool {
-        lock(&self.line).sender.is_ready()
-    }
-}
-
-impl Lease for Connection {
-    fn finished(self: Arc<Self>) {
-        if self.is_ready()
-            && let Some(pool) = self.pool.upgrade()
-        {
-            pool.put(self);
-        }
-    }
-}
-
-impl Drop for Connection {
-    fn drop(&mut self) {
-        self.task.abort();
     }
 }
 

@@ -6,7 +6,9 @@ use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
+use super::pool::FIRST_PENALTY;
 use super::*;
+use crate::telemetry::Metrics;
 
 fn upstream(servers: &[&str], ca_file: Option<&Path>) -> Result<Upstream, ProxyConfigError> {
     let settings = config::Upstream {
