@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::world::forge::part;
 use crate::world::person::login;
-use crate::world::{PASSWORD, Upstream, World, process};
+use crate::world::{PASSWORD, Upstream, World, process, until};
 
 fn list(value: &Value) -> Vec<Value> {
     let inner = || value.as_object().and_then(|o| o.values().find_map(Value::as_array));
@@ -188,13 +188,15 @@ async fn wrong_usage_is_2_and_a_missing_file_is_1() {
 async fn serve_says_where_it_listens_and_how_to_begin() {
     let upstream = Upstream::friendly();
     let world = World::start(&upstream);
-    let said = world.output();
     for word in [
         world.https_port().to_string(),
         world.http_port().to_string(),
         "/whoami".to_owned(),
         "user add".to_owned(),
     ] {
-        assert!(said.contains(&word), "{word} is not in\n{said}");
+        // It is ready a moment before it has said so.
+        until("the greeting tells it all", || {
+            world.output().contains(&word).then_some(())
+        });
     }
 }

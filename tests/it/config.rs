@@ -249,7 +249,7 @@ async fn a_reload_names_the_keys_that_need_a_restart() {
     world.signal("HUP");
     until("the keys are named", || {
         let said = world.output();
-        (said.contains("server.workers") && said.contains("\"store\"")).then_some(())
+        (said.contains("server.workers") && said.contains("store.accounts")).then_some(())
     });
     world.client().get("/public").send().await.is(200);
 }
