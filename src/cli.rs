@@ -15,6 +15,7 @@ use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use tokio::runtime::{Builder, Runtime};
@@ -161,6 +162,11 @@ impl Desk {
         let tokens = Arc::clone(&rooms.tokens);
         let auth = rooms.auth(&settings, &tokens);
         Ok(Self { runtime, rooms, auth })
+    }
+
+    /// Waits for running gateways to notice a change, so that what a command ended is over when the command returns.
+    fn until_noticed(&self, spread: Duration) {
+        self.runtime.block_on(tokio::time::sleep(spread));
     }
 }
 

@@ -54,6 +54,11 @@ use verify::Verified;
 /// No JWKS is cached for longer than this, so that a revoked key is forgotten soon by those who verify on their own.
 const JWKS_MAX_AGE: Duration = Duration::from_secs(15 * 60);
 
+/// How long it takes at most, on a machine that is not overloaded, until every gateway on a store acts on a revocation that another process wrote.
+pub const REVOCATION_SPREAD: Duration = Duration::from_millis(200);
+/// The same for a change of keys: they are read anew at this pace.
+pub const KEY_SPREAD: Duration = keyring::EVERY.saturating_add(REVOCATION_SPREAD);
+
 /// Something went wrong on our side while making or keeping tokens.
 #[derive(Debug, thiserror::Error)]
 pub enum TokenError {

@@ -9,6 +9,7 @@ use zeroize::Zeroizing;
 use super::listing::{self, Format, Row};
 use super::{CliError, Desk};
 use crate::model::clock::Timestamp;
+use crate::token::KEY_SPREAD;
 use crate::token::keys::KeyInfo;
 
 /// What can be done to keys.
@@ -87,19 +88,26 @@ pub fn run(command: Command, desk: &Desk) -> Result<(), CliError> {
             let lines: Vec<Line> = keys.into_iter().map(Line::from).collect();
             listing::print(&lines, format);
         }
-        Command::Rotate { now } => println!("{}", desk.runtime.block_on(tokens.rotate_keys(now))?),
+        Command::Rotate { now } => {
+            let kid = desk.runtime.block_on(tokens.rotate_keys(now))?;
+            desk.until_noticed(KEY_SPREAD);
+            println!("{kid}");
+        }
         Command::Revoke { kid, .. } => {
             if !desk.runtime.block_on(tokens.revoke_key(&kid))? {
                 return Err(CliError::Refused(format!(
                     "there is no key {kid}, or it is revoked already; see `gateward keys list`"
                 )));
             }
+            desk.until_noticed(KEY_SPREAD);
             println!("revoked");
         }
         Command::Import { file } => {
             let pem = std::fs::read_to_string(&file).map(Zeroizing::new);
             let pem = pem.map_err(CliError::io(format!("cannot read {}", file.display())))?;
-            println!("{}", desk.runtime.block_on(tokens.import_key(&pem))?);
+            let kid = desk.runtime.block_on(tokens.import_key(&pem))?;
+            desk.until_noticed(KEY_SPREAD);
+            println!("{kid}");
         }
     }
     Ok(())

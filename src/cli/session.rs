@@ -7,6 +7,7 @@ use uuid::Uuid;
 use super::listing::{self, Format, Row};
 use super::{CliError, Desk};
 use crate::model::session::{Session, SessionId};
+use crate::token::REVOCATION_SPREAD;
 
 /// What can be done to sessions.
 #[derive(Debug, Subcommand)]
@@ -78,10 +79,12 @@ pub fn run(command: Command, desk: &Desk) -> Result<(), CliError> {
         }
         Command::End { id } => {
             desk.runtime.block_on(desk.auth.end_session_by_id(SessionId(id)))?;
+            desk.until_noticed(REVOCATION_SPREAD);
             println!("ended");
         }
         Command::EndAll { user } => {
             let ended = desk.runtime.block_on(desk.auth.end_all_sessions(&user))?;
+            desk.until_noticed(REVOCATION_SPREAD);
             println!("{ended} ended");
         }
     }

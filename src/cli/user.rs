@@ -10,6 +10,7 @@ use super::{CliError, Desk};
 use crate::model::clock::Timestamp;
 use crate::model::credential::Password;
 use crate::model::user::{Role, User};
+use crate::token::REVOCATION_SPREAD;
 
 /// What can be done to accounts.
 #[derive(Debug, Subcommand)]
@@ -132,9 +133,17 @@ pub fn run(command: Command, desk: &Desk) -> Result<(), CliError> {
         }
         Command::Show { user, format } => (desk.runtime.block_on(auth.find_user(&user))?, format),
         Command::SetRoles { user, roles, format } => (desk.runtime.block_on(auth.set_roles(&user, &roles))?, format),
-        Command::Disable { user, format } => (desk.runtime.block_on(auth.disable(&user))?, format),
+        Command::Disable { user, format } => {
+            let user = desk.runtime.block_on(auth.disable(&user))?;
+            desk.until_noticed(REVOCATION_SPREAD);
+            (user, format)
+        }
         Command::Enable { user, format } => (desk.runtime.block_on(auth.enable(&user))?, format),
-        Command::Delete { user, format } => (desk.runtime.block_on(auth.remove_user(&user))?, format),
+        Command::Delete { user, format } => {
+            let user = desk.runtime.block_on(auth.remove_user(&user))?;
+            desk.until_noticed(REVOCATION_SPREAD);
+            (user, format)
+        }
     };
     listing::print_one(&Line::from(user), format);
     Ok(())

@@ -22,7 +22,7 @@ use crate::store::accounts::{AccountStore, StoredKey};
 use crate::telemetry::Metrics;
 
 /// How often the stored keys are read.
-const EVERY: Duration = Duration::from_secs(1);
+pub(super) const EVERY: Duration = Duration::from_secs(1);
 /// Unknown `kid`s make us read them at most this often: whoever invents them costs the store four questions a second.
 const AT_MOST_EVERY: Duration = Duration::from_millis(250);
 /// How often somebody else may be faster before we give up.
