@@ -99,7 +99,7 @@ impl Portal {
         if let Some(page) = self.pages.find(&head) {
             return self.pages.answer(page, origin, Request::from_parts(head, body)).await;
         }
-        let waits = navigation::shows_a_page(&head.headers, RouteKind::Auto);
+        let waits = navigation::is_persons(&head.method, &head.headers, RouteKind::Auto);
         let response = self.api.answer(origin, Request::from_parts(head, body)).await;
         if waits {
             self.dress(response, origin, None)

@@ -22,7 +22,7 @@ pub(super) struct Audience {
 
 impl Audience {
     pub(super) fn of(head: &request::Parts, kind: RouteKind) -> Self {
-        let is_person = navigation::shows_a_page(&head.headers, kind);
+        let is_person = navigation::is_persons(&head.method, &head.headers, kind);
         let reads = head.method == Method::GET || head.method == Method::HEAD;
         Self {
             is_person,

@@ -175,7 +175,7 @@ impl Pages {
     /// A problem as whoever asked can use it: a page for people.
     fn fail(&self, problem: Problem, origin: &Origin, head: &request::Parts) -> Response<Body> {
         let response = problem.into_response(&origin.caller.request_id);
-        if navigation::shows_a_page(&head.headers, RouteKind::Auto) {
+        if navigation::is_persons(&head.method, &head.headers, RouteKind::Auto) {
             return self.dress(response, origin, None);
         }
         response

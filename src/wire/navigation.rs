@@ -19,6 +19,12 @@ pub fn is_form(method: &Method, headers: &HeaderMap, kind: RouteKind) -> bool {
     method == Method::POST && is_urlencoded(headers) && shows_a_page(headers, kind)
 }
 
+/// Whether a person waits for the answer, whatever it will be. Without `Sec-Fetch-Mode`, only what reads and what a plain form sends is a person's.
+pub fn is_persons(method: &Method, headers: &HeaderMap, kind: RouteKind) -> bool {
+    let told = headers.contains_key("sec-fetch-mode");
+    is_page(method, headers, kind) || is_form(method, headers, kind) || (told && shows_a_page(headers, kind))
+}
+
 /// Whether the body is what a plain HTML form sends.
 pub fn is_urlencoded(headers: &HeaderMap) -> bool {
     let kind = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
@@ -26,8 +32,8 @@ pub fn is_urlencoded(headers: &HeaderMap) -> bool {
         .is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/x-www-form-urlencoded"))
 }
 
-/// Whether the answer will be shown to a person as a page, whatever the method.
-pub fn shows_a_page(headers: &HeaderMap, kind: RouteKind) -> bool {
+/// Whether the answer would be shown to a person as a page, were it one.
+fn shows_a_page(headers: &HeaderMap, kind: RouteKind) -> bool {
     if kind == RouteKind::Api {
         return false;
     }
@@ -147,6 +153,24 @@ mod tests {
             RouteKind::Web,
             &[("accept", FIREFOX), ("x-requested-with", "XMLHttpRequest")]
         ));
+    }
+
+    #[test]
+    fn a_program_that_posts_gets_no_page_whatever_it_accepts() {
+        let asks = |fields: &[(&'static str, &'static str)]| {
+            let headers = fields
+                .iter()
+                .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
+                .collect();
+            is_persons(&Method::POST, &headers, RouteKind::Auto)
+        };
+        assert!(!asks(&[("accept", FIREFOX)]));
+        assert!(!asks(&[("accept", FIREFOX), ("content-type", "application/json")]));
+        assert!(asks(&[
+            ("accept", FIREFOX),
+            ("content-type", "application/x-www-form-urlencoded")
+        ]));
+        assert!(asks(&[("accept", FIREFOX), ("sec-fetch-mode", "navigate")]));
     }
 
     #[test]

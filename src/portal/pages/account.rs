@@ -174,7 +174,7 @@ impl Pages {
     }
 
     fn ask_to_sign_in(&self, visit: &Visit<'_>) -> Answer {
-        if !navigation::shows_a_page(&visit.head.headers, RouteKind::Auto) {
+        if !navigation::is_persons(&visit.head.method, &visit.head.headers, RouteKind::Auto) {
             return Err(Problem::new(Code::NoToken, "Sign in first."));
         }
         let account = format!("{}/account", self.look.base);

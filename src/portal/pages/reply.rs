@@ -77,3 +77,42 @@ fn render(template: &impl Template) -> Result<String, Problem> {
         Problem::new(Code::Internal, "The page cannot be written; the log says why.")
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use http::Uri;
+
+    use super::*;
+
+    #[derive(Template)]
+    #[template(source = "<p>page</p>", ext = "html")]
+    struct Page;
+
+    #[test]
+    fn a_page_in_the_place_of_a_problem_has_each_header_once() {
+        let policy = Policy::new(&Places::new(&Uri::from_static("https://gate.example"), &[], "/auth"));
+        let mut response = Problem::new(Code::NotFound, "nothing").into_response("id");
+        policy.replace(&mut response, &Page);
+        for name in response.headers().keys() {
+            assert_eq!(response.headers().get_all(name).iter().count(), 1, "{name}");
+        }
+        assert_eq!(response.headers()[CONTENT_TYPE], "text/html; charset=utf-8");
+    }
+
+    #[test]
+    fn the_policy_makes_no_exception_for_inline_code() {
+        let hosts = ["app.example".to_owned()];
+        let policy = Policy::new(&Places::new(
+            &Uri::from_static("https://gate.example:8443"),
+            &hosts,
+            "/auth",
+        ));
+        let policy = policy.0.to_str().unwrap();
+        assert!(!policy.contains("unsafe"), "{policy}");
+        assert!(
+            policy.contains("form-action 'self' https://app.example https://app.example:8443;"),
+            "{policy}"
+        );
+        assert!(policy.contains("frame-ancestors 'none'"), "{policy}");
+    }
+}
