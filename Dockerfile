@@ -1,6 +1,5 @@
 # Two stages: a full toolchain builds, and what runs is the binary, the C library and nothing to log in to.
 FROM rust:1.95-bookworm AS build
-RUN apt-get update && apt-get install -y --no-install-recommends cmake && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
 COPY Cargo.toml Cargo.lock ./
 COPY src ./src
