@@ -14,6 +14,7 @@ pub mod portal;
 mod read;
 mod restart;
 mod section;
+pub mod servers;
 mod units;
 mod values;
 mod words;
@@ -154,6 +155,10 @@ pub struct Store {
 pub enum StoreUrl {
     /// `sqlite://path`, relative to the configuration file.
     Sqlite(PathBuf),
+    /// `postgres://…`: accounts and signing keys only.
+    Postgres(servers::Postgres),
+    /// `redis://…` and its relatives: sessions, revocations and counters only.
+    Redis(servers::Redis),
 }
 
 /// Access and refresh tokens.

@@ -43,7 +43,13 @@ fn parse(text: &str, path: &Path) -> Result<Secret, AppError> {
 /// A new secret beside a store that an old one has sealed would lock everybody out for good, so that is refused.
 fn make(settings: &config::Store) -> Result<Secret, AppError> {
     let path = &settings.secret_file;
-    let StoreUrl::Sqlite(store) = &settings.accounts;
+    let StoreUrl::Sqlite(store) = &settings.accounts else {
+        return Err(AppError::Secret(format!(
+            "store.secret_file {} is missing; all gateways on one database need the same one: make it once \
+             (`openssl rand -base64 32`) and give it to each",
+            path.display()
+        )));
+    };
     if store.exists() {
         return Err(AppError::Secret(format!(
             "store.secret_file {} is missing, but {} exists and its keys were sealed with it; put the file back",
@@ -140,6 +146,26 @@ mod tests {
         let settings = settings(dir.path());
         std::fs::create_dir(dir.path().join("data")).expect("made");
         std::fs::write(dir.path().join("data/gateward.db"), "x").expect("written");
+        assert!(matches!(open(&settings), Err(AppError::Secret(_))));
+        assert!(!settings.secret_file.exists());
+    }
+
+    #[test]
+    fn a_secret_that_gateways_share_is_never_made() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let mut settings = settings(dir.path());
+        settings.accounts = StoreUrl::Postgres(config::servers::Postgres {
+            address: config::servers::ServerAddress {
+                host: "db".to_owned(),
+                port: 5432,
+            },
+            user: "gateward".to_owned(),
+            password: None,
+            database: "gateward".to_owned(),
+            tls: config::servers::ServerTls::Verify,
+            ca_file: None,
+            connections: 2,
+        });
         assert!(matches!(open(&settings), Err(AppError::Secret(_))));
         assert!(!settings.secret_file.exists());
     }

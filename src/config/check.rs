@@ -9,6 +9,7 @@ mod listeners;
 mod passwords;
 mod portal;
 mod routes;
+mod stores;
 mod tokens;
 mod upstreams;
 
@@ -24,8 +25,8 @@ use super::nearest::nearest;
 use super::place::{Lines, Place, join};
 use super::read::{Holds, Key, Reader, Table, Version};
 use super::section::section;
-use super::values::{FilePath, StoreAt};
-use super::{Log, LogTarget, Settings, Store, StoreUrl, file};
+use super::values::FilePath;
+use super::{Log, LogTarget, Settings, file};
 
 /// One thing that is wrong, where, and what to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -121,7 +122,7 @@ fn keep_syntax(mistakes: &mut Vec<Mistake>) {
 fn settings(reader: &mut Reader, file: &File, folder: &Folder<'_>) -> Option<Settings> {
     let Version::One = file.version.value;
     let server = listeners::server(reader, &file.server);
-    let store = store(&file.store, folder);
+    let store = stores::store(reader, &file.store, folder);
     let tls = certificates::tls(reader, &file.tls, &server, &store, folder);
     let tokens = tokens::tokens(reader, &file.tokens, &server.public_url);
     let auth = passwords::auth(reader, &file.auth);
@@ -145,18 +146,6 @@ fn settings(reader: &mut Reader, file: &File, folder: &Folder<'_>) -> Option<Set
         upstreams,
         routes,
     })
-}
-
-fn store(file: &file::Store, folder: &Folder<'_>) -> Store {
-    let url = |at: &StoreAt| StoreUrl::Sqlite(folder.join(&at.0));
-    Store {
-        accounts: url(&file.accounts.value),
-        sessions: url(&file.sessions.value),
-        secret_file: folder.file(&file.secret_file.value),
-        connect_timeout: file.connect_timeout.value.0,
-        timeout: file.timeout.value.0,
-        max_staleness: file.max_staleness.value.0,
-    }
 }
 
 fn log(file: &file::Log, folder: &Folder<'_>) -> Log {

@@ -136,6 +136,9 @@ table! {
     Store {
         accounts: Written<StoreAt> = "sqlite://data/gateward.db",
         sessions: Written<StoreAt> = "sqlite://data/gateward.db",
+        accounts_password_file: Maybe<FilePath> = absent,
+        sessions_password_file: Maybe<FilePath> = absent,
+        ca_file: Maybe<FilePath> = absent,
         secret_file: Written<FilePath> = "data/secret.key",
         connect_timeout: Written<Positive> = "250ms",
         timeout: Written<Positive> = "1s",

@@ -7,6 +7,7 @@ use http::{HeaderName, Method};
 
 use super::address::Origin;
 use super::read::Text;
+use super::servers::{self, Postgres, Redis};
 use super::{Color, LogTarget, Rate, Target, units};
 use crate::model::user::Role;
 
@@ -43,7 +44,7 @@ text! {
     SupportLink, "a link like \"mailto:help@example.com\"", support_link;
     SharedWith, "an origin like \"https://app.example.com\", or \"*\"", shared_with;
     HeaderName, "the name of a header", |text| text.parse().map_err(|_| format!("`{}` is not the name of a header", text.escape_debug()));
-    StoreAt, "a URL like \"sqlite://data/gateward.db\"", store_at;
+    StoreAt, "a URL like \"sqlite://data/gateward.db\", \"postgres://…\" or \"redis://…\"", store_at;
 }
 
 /// A span of time that may be zero.
@@ -82,9 +83,16 @@ pub(super) struct BasePath(pub(super) String);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Filter(pub(super) String);
 
-/// The path of a SQLite file, still relative to the configuration file's folder.
+/// Where a store is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct StoreAt(pub(super) PathBuf);
+pub(super) enum StoreAt {
+    /// A SQLite file; its path is still relative to the configuration file's folder.
+    File(PathBuf),
+    /// A PostgreSQL database.
+    Postgres(Postgres),
+    /// Redis in one of its forms.
+    Redis(Redis),
+}
 
 /// What people call the site: 1 to 40 characters, none of them a control.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -269,20 +277,37 @@ fn log_target(text: &str) -> Result<LogTarget, String> {
     }
 }
 
+const STORES: [&str; 8] = [
+    "sqlite",
+    "postgres",
+    "redis",
+    "rediss",
+    "redis+sentinel",
+    "rediss+sentinel",
+    "redis+cluster",
+    "rediss+cluster",
+];
+
 fn store_at(text: &str) -> Result<StoreAt, String> {
     let example = "write it like \"sqlite://data/gateward.db\"";
     let Some((scheme, rest)) = text.split_once("://") else {
-        return Err(format!("`{}` is not a store's URL; {example}", text.escape_debug()));
+        // The text is not repeated: a password may stand in it.
+        return Err(format!("is not a store's URL; {example}"));
     };
     match scheme {
         "sqlite" if rest.is_empty() || rest.contains(['?', '#', '\0']) || rest.ends_with('/') => {
             Err(format!("`{}` names no file; {example}", text.escape_debug()))
         }
-        "sqlite" => Ok(StoreAt(PathBuf::from(rest))),
+        "sqlite" => Ok(StoreAt::File(PathBuf::from(rest))),
+        "postgres" | "postgresql" => servers::postgres(rest).map(StoreAt::Postgres),
+        "redis" | "rediss" | "redis+sentinel" | "rediss+sentinel" | "redis+cluster" | "rediss+cluster" => {
+            servers::redis(scheme, rest).map(StoreAt::Redis)
+        }
         // The rest is not repeated: it may hold a password.
         _ => Err(format!(
-            "stores of kind `{}` are not supported; {example}",
-            scheme.escape_debug()
+            "stores of kind `{}` are not supported{}; {example}",
+            scheme.escape_debug(),
+            super::nearest::hint(scheme, STORES)
         )),
     }
 }
@@ -334,7 +359,9 @@ mod tests {
 
     #[test]
     fn a_stores_password_is_not_repeated() {
-        let refused = store_at("postgres://gateward:s3cret@db/x").unwrap_err();
+        let refused = store_at("postgre://gateward:s3cret@db/x").unwrap_err();
+        assert!(!refused.contains("s3cret"), "{refused}");
+        let refused = store_at("gateward:s3cret@db/x").unwrap_err();
         assert!(!refused.contains("s3cret"), "{refused}");
     }
 }

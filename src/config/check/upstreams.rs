@@ -77,7 +77,8 @@ fn is_https(server: &Written<Origin>) -> bool {
     server.value.0.scheme() == Some(&Scheme::HTTPS)
 }
 
-fn authorities(path: &Path) -> Result<(), String> {
+/// Whether a file holds certificates.
+pub(super) fn authorities(path: &Path) -> Result<(), String> {
     let pem = std::fs::read(path).map_err(|error| format!("{} cannot be read: {error}", path.display()))?;
     let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
     match certificates {

@@ -153,10 +153,10 @@ fn a_secret_is_not_written_beside_its_file() {
         "name it with `secret_file`",
     );
     refuses(
-        "[store]\nsessions = \"redis://h\"",
+        "[store]\nsessions = \"reddis://h\"",
         2,
         "store.sessions",
-        "`redis` are not supported",
+        "did you mean `redis`",
     );
 }
 
@@ -348,4 +348,42 @@ fn upstreams_that_cannot_work_are_refused() {
 fn https_without_a_certificate_is_refused() {
     refuses("[tls]\nself_signed = false", 1, "tls", "needs a certificate");
     settings("[server]\nhttp = \"127.0.0.1:80\"\n[tls]\nself_signed = false");
+}
+
+#[test]
+fn each_store_is_kept_where_it_can_be() {
+    let accounts = "[store]\naccounts = \"redis://h\"";
+    refuses(accounts, 2, "store.accounts", "`postgres://`");
+    let sessions = "[store]\nsessions = \"postgres://u@h/d\"";
+    refuses(sessions, 2, "store.sessions", "`redis://`");
+    refuses(
+        "[store]\naccounts = \"postgres://h/d\"",
+        2,
+        "store.accounts",
+        "name a user",
+    );
+}
+
+#[test]
+fn a_password_stands_in_one_place() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("password");
+    std::fs::write(&file, "s3cret\n").unwrap();
+    let with = |sessions: &str| {
+        let file = file.display();
+        format!("[store]\nsessions = \"{sessions}\"\nsessions_password_file = \"{file}\"")
+    };
+    let StoreUrl::Redis(server) = settings(&with("redis://u@h")).store.sessions else {
+        panic!("not Redis");
+    };
+    assert_eq!(server.password.unwrap().expose(), "s3cret");
+    refuses(&with("redis://u:x@h"), 3, "store.sessions_password_file", "keep one");
+    refuses(&with("sqlite://x.db"), 3, "store.sessions_password_file", "needs none");
+    std::fs::remove_file(&file).unwrap();
+    refuses(
+        &with("redis://u@h"),
+        3,
+        "store.sessions_password_file",
+        "cannot be read",
+    );
 }

@@ -1,0 +1,107 @@
+//! `[store]`: a store for each need, and one password for each server.
+
+use std::path::PathBuf;
+
+use super::Folder;
+use crate::config::file;
+use crate::config::read::{Reader, Written};
+use crate::config::servers::ServerPassword;
+use crate::config::values::{FilePath, StoreAt};
+use crate::config::{Store, StoreUrl};
+
+pub(super) fn store(reader: &mut Reader, file: &file::Store, folder: &Folder<'_>) -> Store {
+    let ca_file = file.ca_file.as_ref().map(|written| folder.file(&written.value));
+    let accounts = url(
+        reader,
+        &file.accounts,
+        file.accounts_password_file.as_ref(),
+        ca_file.as_ref(),
+        folder,
+    );
+    let sessions = url(
+        reader,
+        &file.sessions,
+        file.sessions_password_file.as_ref(),
+        ca_file.as_ref(),
+        folder,
+    );
+    if matches!(accounts, StoreUrl::Redis(_)) {
+        reader.mistake(
+            &file.accounts.place,
+            "must outlive everything; accounts are kept in `sqlite://` or `postgres://`",
+        );
+    }
+    if matches!(sessions, StoreUrl::Postgres(_)) {
+        reader.mistake(
+            &file.sessions.place,
+            "is asked on every sign-in and renewal; sessions are kept in `sqlite://` or `redis://`",
+        );
+    }
+    authorities_are_readable(reader, file, ca_file.as_ref());
+    Store {
+        accounts,
+        sessions,
+        secret_file: folder.file(&file.secret_file.value),
+        connect_timeout: file.connect_timeout.value.0,
+        timeout: file.timeout.value.0,
+        max_staleness: file.max_staleness.value.0,
+    }
+}
+
+fn url(
+    reader: &mut Reader,
+    at: &Written<StoreAt>,
+    password_file: Option<&Written<FilePath>>,
+    ca_file: Option<&PathBuf>,
+    folder: &Folder<'_>,
+) -> StoreUrl {
+    let mut url = match &at.value {
+        StoreAt::File(path) => StoreUrl::Sqlite(folder.join(path)),
+        StoreAt::Postgres(server) => StoreUrl::Postgres(server.clone()),
+        StoreAt::Redis(server) => StoreUrl::Redis(server.clone()),
+    };
+    let slot = match &mut url {
+        StoreUrl::Sqlite(_) => None,
+        StoreUrl::Postgres(server) => {
+            server.ca_file = ca_file.cloned();
+            Some(&mut server.password)
+        }
+        StoreUrl::Redis(server) => {
+            server.ca_file = ca_file.cloned();
+            Some(&mut server.password)
+        }
+    };
+    let Some(written) = password_file else { return url };
+    match slot {
+        None if at.broken => {}
+        None => reader.mistake(
+            &written.place,
+            "is a password for a file, which needs none; take it out",
+        ),
+        Some(Some(_)) => reader.mistake(
+            &written.place,
+            "stands beside a password in the URL; keep one of the two",
+        ),
+        Some(slot) => *slot = password(reader, written, folder),
+    }
+    url
+}
+
+fn password(reader: &mut Reader, written: &Written<FilePath>, folder: &Folder<'_>) -> Option<ServerPassword> {
+    let path = folder.file(&written.value);
+    let text = std::fs::read_to_string(&path).map_err(|error| format!("{} cannot be read: {error}", path.display()));
+    let password = text.and_then(|text| match text.trim_end_matches(['\r', '\n']) {
+        "" => Err("is empty".to_owned()),
+        password => Ok(ServerPassword::new(password.to_owned())),
+    });
+    password.map_err(|wrong| reader.mistake(&written.place, wrong)).ok()
+}
+
+fn authorities_are_readable(reader: &mut Reader, file: &file::Store, path: Option<&PathBuf>) {
+    let (Some(written), Some(path)) = (&file.ca_file, path) else {
+        return;
+    };
+    if let Err(wrong) = super::upstreams::authorities(path) {
+        reader.mistake(&written.place, wrong);
+    }
+}
