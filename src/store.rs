@@ -5,6 +5,7 @@
 
 pub mod accounts;
 pub mod ephemeral;
+mod redis;
 pub mod sessions;
 pub(crate) mod sqlite;
 mod watched;
@@ -78,6 +79,8 @@ impl Stores {
                 let opened = watch.report(files.open(path, ACCOUNTS).await)?;
                 Arc::new(Watched::new(opened, watch))
             }
+            StoreUrl::Postgres(_) => return Err(misplaced(ACCOUNTS)),
+            StoreUrl::Redis(_) => return Err(misplaced(ACCOUNTS)),
         };
         let (sessions, ephemeral): (Arc<dyn SessionStore>, Arc<dyn EphemeralStore>) = match &settings.sessions {
             StoreUrl::Sqlite(path) => {
@@ -86,11 +89,26 @@ impl Stores {
                 let watched = Arc::new(Watched::new(opened, watch));
                 (watched.clone(), watched)
             }
+            StoreUrl::Redis(server) => {
+                let watch = watch(SESSIONS);
+                let opened = watch.report(redis::Redis::open(server, settings, SESSIONS).await)?;
+                let watched = Arc::new(Watched::new(opened, watch));
+                (watched.clone(), watched)
+            }
+            StoreUrl::Postgres(_) => return Err(misplaced(SESSIONS)),
         };
         Ok(Self {
             accounts,
             sessions,
             ephemeral,
         })
+    }
+}
+
+/// A store that cannot be kept there.
+fn misplaced(store: &'static str) -> StoreError {
+    StoreError::Unavailable {
+        store,
+        source: Some("this kind of server cannot keep it yet".into()),
     }
 }

@@ -1,0 +1,130 @@
+//! Sessions and passing facts in Redis (6.2 and later) or Valkey, as one server, behind Sentinel, or as a Cluster.
+//!
+//! Each promise is one command or one script on keys of one slot. A session is found by its id alone; the index of its user is kept beside it, and may
+//! name sessions that are gone but never lacks one that is there. Revocations share one hash tag, so that several of them become true together and
+//! every follower sees one order.
+//!
+//! Every key ends by itself, a margin after the moment that is judged, since clocks differ: memory is bounded, and nothing ends early. Only what tells
+//! one stream of revocations from another stays.
+
+mod ephemeral;
+mod link;
+mod record;
+mod sessions;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use redis::{Cmd, FromRedisValue, RedisError, Script};
+
+use super::StoreError;
+use crate::config::{self, servers};
+use link::{Ask, Fault, Link};
+
+/// How far the clocks of gateways and of the server may lie apart.
+const MARGIN: Duration = Duration::from_secs(60);
+
+/// Redis, opened.
+#[derive(Clone, Debug)]
+pub(super) struct Redis {
+    link: Arc<Link>,
+    scripts: Arc<Scripts>,
+    store: &'static str,
+}
+
+impl Redis {
+    /// Connects for the store called `store`.
+    pub(super) async fn open(
+        server: &servers::Redis,
+        settings: &config::Store,
+        store: &'static str,
+    ) -> Result<Self, StoreError> {
+        let link = Link::new(server, settings).map_err(|error| failed(store, error))?;
+        let redis = Self {
+            link: Arc::new(link),
+            scripts: Arc::new(Scripts::new()),
+            store,
+        };
+        redis.touch().await?;
+        Ok(redis)
+    }
+
+    /// Asks something that may be asked again when the connection turns out to be dead.
+    async fn ask<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, StoreError> {
+        self.send(Ask::Command(command), true).await
+    }
+
+    /// Asks something that would be answered differently the second time.
+    async fn ask_once<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, StoreError> {
+        self.send(Ask::Command(command), false).await
+    }
+
+    async fn send<T: FromRedisValue>(&self, ask: Ask<'_>, again: bool) -> Result<T, StoreError> {
+        self.link.send(ask, again).await.map_err(|fault| self.fault(fault))
+    }
+
+    async fn touch(&self) -> Result<(), StoreError> {
+        // A question about a key, so that in a cluster it reaches a node that holds data.
+        self.ask::<u32>(redis::cmd("EXISTS").arg(ephemeral::STREAM_NAME))
+            .await
+            .map(|_| ())
+    }
+
+    fn fault(&self, fault: Fault) -> StoreError {
+        match fault {
+            Fault::Unanswered => StoreError::Unanswered { store: self.store },
+            Fault::Refused(error) => failed(self.store, error),
+            Fault::LeftAlone => StoreError::Unavailable {
+                store: self.store,
+                source: None,
+            },
+        }
+    }
+
+    fn damaged(&self, what: &str) -> StoreError {
+        StoreError::Damaged {
+            store: self.store,
+            what: what.to_owned(),
+        }
+    }
+}
+
+fn failed(store: &'static str, error: RedisError) -> StoreError {
+    StoreError::Unavailable {
+        store,
+        source: Some(Box::new(error)),
+    }
+}
+
+/// The scripts, with their hashes.
+#[derive(Debug)]
+struct Scripts {
+    rotate: Script,
+    index: Script,
+    epoch: Script,
+    revoke: Script,
+    follow: Script,
+    trim: Script,
+    count: Script,
+    remember: Script,
+}
+
+impl Scripts {
+    fn new() -> Self {
+        Self {
+            rotate: Script::new(include_str!("redis/scripts/rotate.lua")),
+            index: Script::new(include_str!("redis/scripts/index.lua")),
+            epoch: Script::new(include_str!("redis/scripts/epoch.lua")),
+            revoke: Script::new(include_str!("redis/scripts/revoke.lua")),
+            follow: Script::new(include_str!("redis/scripts/follow.lua")),
+            trim: Script::new(include_str!("redis/scripts/trim.lua")),
+            count: Script::new(include_str!("redis/scripts/count.lua")),
+            remember: Script::new(include_str!("redis/scripts/remember.lua")),
+        }
+    }
+}
+
+/// A span as scripts count it.
+fn millis(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+}
