@@ -18,6 +18,7 @@ mod revocation;
 mod secrets;
 mod security_table;
 mod server;
+mod servers;
 mod sign_in;
 mod store_contract;
 mod tokens;

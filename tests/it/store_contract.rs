@@ -1,12 +1,13 @@
 //! What every store promises, said once and run on every backend.
 //!
 //! A promise is a function over a `Bed`: something that can be opened, any number of times, as stores over the same data. Two openings stand for two
-//! gateways. `contract!` makes a test of each promise for one backend; a promise that is not listed there is an unused function, which the compiler
+//! gateways. `accounts_contract!` and `sessions_contract!` make a test of each promise for one backend; a promise that is not listed there is an unused function, which the compiler
 //! reports.
 
 mod accounts;
 mod ephemeral;
 mod keys;
+mod redis;
 mod sessions;
 mod sqlite;
 
@@ -26,6 +27,11 @@ trait Bed {
     async fn make() -> Self;
     /// Stores over it.
     async fn open(&self) -> Stores;
+    /// The store's own clock comes to a moment. Tells how many sessions, counters and names ended by themselves: a store may let them, and then has
+    /// nothing to purge.
+    async fn time_passes(&self, _until: Timestamp) -> u64 {
+        0
+    }
 }
 
 macro_rules! keeps {
@@ -42,7 +48,7 @@ macro_rules! keeps {
     )*};
 }
 
-macro_rules! contract {
+macro_rules! accounts_contract {
     ($backend:ident: $bed:ty) => {
         mod $backend {
             keeps! { $bed:
@@ -69,6 +75,15 @@ macro_rules! contract {
                     a_key_is_added_once_and_revoked_once,
                     keys_that_ended_before_a_moment_are_purged,
                 }
+            }
+        }
+    };
+}
+
+macro_rules! sessions_contract {
+    ($backend:ident: $bed:ty) => {
+        mod $backend {
+            keeps! { $bed:
                 sessions::{
                     a_session_comes_back_as_it_was,
                     the_current_generation_rotates,
@@ -115,10 +130,13 @@ macro_rules! contract {
     };
 }
 
-contract!(on_sqlite: crate::store_contract::sqlite::File);
+accounts_contract!(accounts_on_sqlite: crate::store_contract::sqlite::File);
+sessions_contract!(sessions_on_sqlite: crate::store_contract::sqlite::File);
+sessions_contract!(sessions_on_redis: crate::store_contract::redis::Single);
+sessions_contract!(sessions_on_redis_cluster: crate::store_contract::redis::Cluster);
 
-/// The moment at which every story begins.
-const START: Timestamp = Timestamp::from_secs(1_800_000_000);
+/// The moment at which every story begins: far ahead, so that a store that lets things end by its own clock lets them end when a story says so.
+const START: Timestamp = Timestamp::from_secs(4_000_000_000);
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
 const DAY: Duration = Duration::from_secs(86_400);
