@@ -166,7 +166,8 @@ impl Desk {
 
     /// Waits for running gateways to notice a change, so that what a command ended is over when the command returns.
     fn until_noticed(&self, spread: Duration) {
-        self.runtime.block_on(tokio::time::sleep(spread));
+        // Inside: a timer belongs to the runtime it is made in.
+        self.runtime.block_on(async { tokio::time::sleep(spread).await });
     }
 }
 
