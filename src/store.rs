@@ -5,6 +5,7 @@
 
 pub mod accounts;
 pub mod ephemeral;
+mod postgres;
 mod redis;
 pub mod sessions;
 pub(crate) mod sqlite;
@@ -79,7 +80,11 @@ impl Stores {
                 let opened = watch.report(files.open(path, ACCOUNTS).await)?;
                 Arc::new(Watched::new(opened, watch))
             }
-            StoreUrl::Postgres(_) => return Err(misplaced(ACCOUNTS)),
+            StoreUrl::Postgres(server) => {
+                let watch = watch(ACCOUNTS);
+                let opened = watch.report(postgres::Postgres::open(server, settings, ACCOUNTS).await)?;
+                Arc::new(Watched::new(opened, watch))
+            }
             StoreUrl::Redis(_) => return Err(misplaced(ACCOUNTS)),
         };
         let (sessions, ephemeral): (Arc<dyn SessionStore>, Arc<dyn EphemeralStore>) = match &settings.sessions {
@@ -105,10 +110,10 @@ impl Stores {
     }
 }
 
-/// A store that cannot be kept there.
+/// A store that cannot be kept there, which `config` says before.
 fn misplaced(store: &'static str) -> StoreError {
     StoreError::Unavailable {
         store,
-        source: Some("this kind of server cannot keep it yet".into()),
+        source: Some("this kind of server cannot keep it".into()),
     }
 }

@@ -58,7 +58,7 @@ pub struct Postgres {
     pub database: String,
     /// How its identity is proved.
     pub tls: ServerTls,
-    /// PEM certificates that vouch for it instead of the well-known authorities.
+    /// PEM certificates that vouch for it beside the well-known authorities.
     pub ca_file: Option<PathBuf>,
     /// Connections open at once.
     pub connections: u32,

@@ -1,0 +1,178 @@
+//! Accounts and signing keys in PostgreSQL, or in an engine that speaks its protocol.
+//!
+//! Every question names the id or the address that its table is keyed by, so tables may be partitioned or sharded by them; only the operator's listing
+//! looks everywhere. An account and its address change in one transaction: where they lie on different machines, the engine's own two-phase commit keeps
+//! them together.
+//!
+//! A call waits `connect_timeout` for a connection and the server ends a statement by itself after `timeout`. After a failure the server is left alone
+//! for a moment, and then one call tries while the others are refused at once.
+
+mod accounts;
+mod breaker;
+mod columns;
+mod schema;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::TryStreamExt;
+use sqlx::postgres::{PgArguments, PgConnectOptions, PgPoolOptions, PgSslMode};
+use sqlx::{ConnectOptions, PgConnection, PgPool, Transaction};
+
+use super::StoreError;
+use crate::config;
+use crate::config::servers::{self, ServerTls};
+use breaker::Breaker;
+use columns::{FromColumns, Unreadable};
+
+/// One statement with its values.
+type Query<'q> = sqlx::query::Query<'q, sqlx::Postgres, PgArguments>;
+
+/// A connection unused for so long is closed.
+const IDLE: Duration = Duration::from_secs(300);
+/// A connection is made anew after so long, so that a server that took over gets its share.
+const LIFE: Duration = Duration::from_secs(1800);
+
+/// PostgreSQL, opened and migrated.
+#[derive(Clone, Debug)]
+pub(super) struct Postgres {
+    pool: PgPool,
+    breaker: Arc<Breaker>,
+    store: &'static str,
+}
+
+impl Postgres {
+    /// Connects for the store called `store`, and brings the schema up to date.
+    pub(super) async fn open(
+        server: &servers::Postgres,
+        settings: &config::Store,
+        store: &'static str,
+    ) -> Result<Self, StoreError> {
+        let options = options(server, settings).map_err(|error| StoreError::Unavailable {
+            store,
+            source: Some(Box::new(error)),
+        })?;
+        let pool = PgPoolOptions::new()
+            .max_connections(server.connections)
+            .acquire_timeout(settings.connect_timeout)
+            .idle_timeout(IDLE)
+            .max_lifetime(LIFE)
+            .connect_lazy_with(options);
+        schema::migrate(&pool, store).await?;
+        Ok(Self {
+            pool,
+            breaker: Arc::new(Breaker::new()),
+            store,
+        })
+    }
+
+    /// All rows of a statement.
+    async fn fetch<T: FromColumns>(&self, statement: Query<'_>) -> Result<Vec<T>, StoreError> {
+        self.guarded(async {
+            let mut connection = self.pool.acquire().await?;
+            fetch(&mut connection, statement).await
+        })
+        .await
+    }
+
+    /// The first row of a statement.
+    async fn fetch_one<T: FromColumns>(&self, statement: Query<'_>) -> Result<Option<T>, StoreError> {
+        Ok(self.fetch(statement).await?.into_iter().next())
+    }
+
+    /// One statement that changes rows; says how many.
+    async fn change(&self, statement: Query<'_>) -> Result<u64, StoreError> {
+        self.guarded(async { Ok(statement.execute(&self.pool).await?.rows_affected()) })
+            .await
+    }
+
+    /// Several statements that become true together: dropped before its commit, none of them does.
+    async fn begin(&self) -> Result<Transaction<'static, sqlx::Postgres>, Fault> {
+        Ok(self.pool.begin().await?)
+    }
+
+    /// Does some work unless the server is to be left alone.
+    async fn guarded<T>(&self, work: impl Future<Output = Result<T, Fault>>) -> Result<T, StoreError> {
+        let pass = self.breaker.enter().ok_or(StoreError::Unavailable {
+            store: self.store,
+            source: None,
+        })?;
+        let outcome = work.await;
+        pass.came_of_it(!outcome.as_ref().is_err_and(Fault::is_of_the_server));
+        outcome.map_err(|fault| fault.of(self.store))
+    }
+}
+
+/// What the environment of the process says about PostgreSQL (`PGOPTIONS` and others) is not listened to, as far as the driver lets us.
+fn options(server: &servers::Postgres, settings: &config::Store) -> std::io::Result<PgConnectOptions> {
+    let limit = format!("{}ms", settings.timeout.as_millis().max(1));
+    let mut options = PgConnectOptions::new_without_pgpass()
+        .host(&server.address.host)
+        .port(server.address.port)
+        .username(&server.user)
+        .password(server.password.as_ref().map_or("", |password| password.expose()))
+        .database(&server.database)
+        .application_name("gateward")
+        .ssl_mode(match server.tls {
+            ServerTls::Off => PgSslMode::Disable,
+            ServerTls::Verify => PgSslMode::VerifyFull,
+        })
+        // A gateway that froze in the middle of a change must not keep others from the row.
+        .options([
+            ("statement_timeout", &limit),
+            ("lock_timeout", &limit),
+            ("idle_in_transaction_session_timeout", &limit),
+        ])
+        .disable_statement_logging();
+    if let Some(path) = &server.ca_file {
+        options = options.ssl_root_cert_from_pem(std::fs::read(path)?);
+    }
+    Ok(options)
+}
+
+/// Why something was not done.
+enum Fault {
+    Driver(sqlx::Error),
+    Unreadable(Unreadable),
+}
+
+impl From<sqlx::Error> for Fault {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Driver(error)
+    }
+}
+
+impl Fault {
+    /// Whether it says that the server does not answer, rather than what it answered.
+    fn is_of_the_server(&self) -> bool {
+        matches!(
+            self,
+            Self::Driver(
+                sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed
+            )
+        )
+    }
+
+    fn of(self, store: &'static str) -> StoreError {
+        match self {
+            // The connection broke on the way: what was sent may have been done.
+            Self::Driver(sqlx::Error::Io(error)) if error.kind() != std::io::ErrorKind::ConnectionRefused => {
+                StoreError::Unanswered { store }
+            }
+            Self::Driver(error) => StoreError::Unavailable {
+                store,
+                source: Some(Box::new(error)),
+            },
+            Self::Unreadable(Unreadable(what)) => StoreError::Damaged { store, what },
+        }
+    }
+}
+
+async fn fetch<T: FromColumns>(connection: &mut PgConnection, statement: Query<'_>) -> Result<Vec<T>, Fault> {
+    let mut rows = statement.fetch(connection);
+    let mut found = Vec::new();
+    while let Some(row) = rows.try_next().await? {
+        found.push(T::from_columns(&row).map_err(Fault::Unreadable)?);
+    }
+    Ok(found)
+}
