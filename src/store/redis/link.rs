@@ -264,7 +264,7 @@ impl ConnectionLike for Line {
 
 /// How a connection is made.
 enum Way {
-    Single(Client),
+    Single(Box<Client>),
     Sentinel(Box<Mutex<SentinelClient>>),
     Cluster(Box<ClusterClient>),
 }
@@ -273,7 +273,10 @@ impl Way {
     fn to(server: &servers::Redis, settings: &config::Store) -> RedisResult<Self> {
         let certificates = certificates(server)?;
         match &server.form {
-            RedisForm::Single { server: at, database } => single(server, at, *database, certificates).map(Self::Single),
+            RedisForm::Single { server: at, database } => {
+                let client = single(server, at, *database, certificates)?;
+                Ok(Self::Single(Box::new(client)))
+            }
             RedisForm::Sentinel {
                 sentinels,
                 service,
