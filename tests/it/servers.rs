@@ -1,5 +1,6 @@
 //! Database servers for tests: started on free ports in folders of their own, stopped when dropped or when the test process ends, however it ends.
 
+pub mod postgres;
 pub mod redis;
 
 use std::io::Write as _;
@@ -18,12 +19,16 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts `command`, whose output goes to `log`.
-    pub fn start(command: &[&str], log: &Path) -> Self {
+    /// Starts `command`, which works in `folder` and whose output goes to `log`.
+    pub fn start(command: &[&str], folder: &Path, log: &Path) -> Self {
+        // A word on its input stops the server; the end of its input, which is the end of the test process, takes the folder along.
+        const WATCH: &str = "\"$@\" & if read -r _; then over=; else over=yes; fi
+            kill -CONT $!; kill -INT $!; wait $!; [ -z \"$over\" ] || rm -rf \"$0\"";
         let log = std::fs::File::create(log).unwrap();
         let mut shell = Command::new("sh");
         shell
-            .args(["-c", "\"$@\" & read -r _; kill -CONT $!; kill -INT $!; wait $!", "sh"])
+            .args(["-c", WATCH])
+            .arg(folder)
             .args(command)
             .stdin(Stdio::piped())
             .stdout(log.try_clone().unwrap())

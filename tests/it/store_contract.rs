@@ -7,6 +7,7 @@
 mod accounts;
 mod ephemeral;
 mod keys;
+mod postgres;
 mod redis;
 mod sessions;
 mod sqlite;
@@ -131,6 +132,8 @@ macro_rules! sessions_contract {
 }
 
 accounts_contract!(accounts_on_sqlite: crate::store_contract::sqlite::File);
+accounts_contract!(accounts_on_postgres: crate::store_contract::postgres::Plain);
+accounts_contract!(accounts_on_postgres_partitioned: crate::store_contract::postgres::Partitioned);
 sessions_contract!(sessions_on_sqlite: crate::store_contract::sqlite::File);
 sessions_contract!(sessions_on_redis: crate::store_contract::redis::Single);
 sessions_contract!(sessions_on_redis_cluster: crate::store_contract::redis::Cluster);

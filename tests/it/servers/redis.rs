@@ -56,7 +56,7 @@ impl Redis {
         let pid_file = format!("{folder}/pid");
         let mut command = vec!["redis-server", "--dir", folder, "--pidfile", &pid_file];
         command.extend(self.arguments.iter().map(String::as_str));
-        self.server = Some(Server::start(&command, &self.log()));
+        self.server = Some(Server::start(&command, self.dir.path(), &self.log()));
         wait_for_port(self.port, &self.log());
     }
 

@@ -1,0 +1,126 @@
+//! PostgreSQL for tests: one server for the whole run, a database for each test.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+use tempfile::TempDir;
+
+use super::{Server, free_port, wait_for_port};
+
+/// Who the tests are to it.
+pub const USER: &str = "gateward";
+/// What proves it.
+pub const PASSWORD: &str = "s3cret/of:the@tests";
+
+/// One server; what it holds need not survive the machine.
+pub struct Postgres {
+    /// Where it listens.
+    pub port: u16,
+    dir: TempDir,
+    server: Option<Server>,
+}
+
+impl Postgres {
+    /// The one that tests share.
+    pub fn shared() -> &'static Self {
+        static SHARED: OnceLock<Postgres> = OnceLock::new();
+        SHARED.get_or_init(Self::start)
+    }
+
+    /// One of its own.
+    pub fn start() -> Self {
+        let dir = TempDir::new().unwrap();
+        give_to_its_user(dir.path());
+        let password_file = dir.path().join("password");
+        std::fs::write(&password_file, PASSWORD).unwrap();
+        give_to_its_user(&password_file);
+        let folder = path(&dir.path().join("data"));
+        let password_file = format!("--pwfile={}", path(&password_file));
+        let initdb = program("initdb");
+        let mut command = as_its_user();
+        command.extend([
+            &initdb,
+            "-D",
+            &folder,
+            "-U",
+            USER,
+            "-A",
+            "scram-sha-256",
+            &password_file,
+        ]);
+        command.extend(["-N", "-E", "UTF8", "--locale=C"]);
+        let made = Command::new(command[0]).args(&command[1..]).output().unwrap();
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        let mut postgres = Self {
+            port: free_port(),
+            dir,
+            server: None,
+        };
+        postgres.up();
+        postgres
+    }
+
+    /// Starts it, with what it held.
+    pub fn up(&mut self) {
+        let (folder, port) = (path(&self.dir.path().join("data")), self.port.to_string());
+        let postgres = program("postgres");
+        let mut command = as_its_user();
+        command.extend([
+            &postgres,
+            "-D",
+            &folder,
+            "-p",
+            &port,
+            "-c",
+            "listen_addresses=127.0.0.1",
+        ]);
+        command.extend([
+            "-c",
+            "unix_socket_directories=",
+            "-c",
+            "fsync=off",
+            "-c",
+            "max_connections=500",
+        ]);
+        let log = self.dir.path().join("log");
+        self.server = Some(Server::start(&command, self.dir.path(), &log));
+        wait_for_port(self.port, &log);
+    }
+
+    /// Stops it.
+    pub fn down(&mut self) {
+        self.server = None;
+    }
+}
+
+/// It refuses to run as root.
+fn as_its_user() -> Vec<&'static str> {
+    match rustix::process::getuid().is_root() {
+        true => vec!["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"],
+        false => Vec::new(),
+    }
+}
+
+fn give_to_its_user(path: &Path) {
+    if rustix::process::getuid().is_root() {
+        let done = Command::new("chown")
+            .arg("postgres:postgres")
+            .arg(path)
+            .status()
+            .unwrap();
+        assert!(done.success());
+    }
+}
+
+/// A program's place: Debian keeps them out of `PATH`, one folder for each version.
+fn program(name: &str) -> String {
+    let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten();
+    let programs = versions.filter_map(|version| Some(version.ok()?.path().join("bin").join(name)));
+    let newest: Option<PathBuf> = programs.filter(|program| program.exists()).max();
+    newest.map_or_else(|| name.to_owned(), |program| path(&program))
+}
+
+fn path(path: &Path) -> String {
+    path.to_str().unwrap().to_owned()
+}

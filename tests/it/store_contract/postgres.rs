@@ -1,0 +1,224 @@
+//! What only PostgreSQL promises: nodes that start together, partitions, and a server that comes back.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use gateward::config::servers::{self, ServerAddress, ServerPassword, ServerTls};
+use gateward::config::{self, StoreUrl};
+use gateward::model::secret;
+use gateward::model::user::UserId;
+use gateward::store::{StoreError, Stores};
+use gateward::telemetry::Metrics;
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{AssertSqlSafe, ConnectOptions, PgConnection};
+use tempfile::TempDir;
+use tokio::task::JoinSet;
+
+use super::{Bed, MINUTE, SECOND, account, fresh_id};
+use crate::servers::postgres::{PASSWORD, Postgres, USER};
+
+/// A database of its own; sessions are in a file beside.
+pub(super) struct Plain {
+    port: u16,
+    database: String,
+    beside: TempDir,
+}
+
+impl Bed for Plain {
+    async fn make() -> Self {
+        // Starting it takes a while, which must not keep other tests of this thread from their work.
+        let port = tokio::task::spawn_blocking(|| Postgres::shared().port).await.unwrap();
+        Self::on(port).await
+    }
+
+    async fn open(&self) -> Stores {
+        self.open_with(PASSWORD, ample()).await.unwrap()
+    }
+}
+
+impl Plain {
+    async fn on(port: u16) -> Self {
+        let name: [u8; 8] = secret::random().unwrap();
+        let bed = Self {
+            port,
+            database: format!("t{}", u64::from_be_bytes(name)),
+            beside: TempDir::new().unwrap(),
+        };
+        let mut connection = connect(port, "postgres").await;
+        run(&mut connection, format!("CREATE DATABASE {}", bed.database)).await;
+        bed
+    }
+
+    async fn open_with(&self, password: &str, limits: (Duration, Duration)) -> Result<Stores, StoreError> {
+        let accounts = servers::Postgres {
+            address: ServerAddress {
+                host: "127.0.0.1".to_owned(),
+                port: self.port,
+            },
+            user: USER.to_owned(),
+            password: Some(ServerPassword::new(password.to_owned())),
+            database: self.database.clone(),
+            tls: ServerTls::Off,
+            ca_file: None,
+            connections: 8,
+        };
+        let settings = config::Store {
+            accounts: StoreUrl::Postgres(accounts),
+            sessions: StoreUrl::Sqlite(self.beside.path().join("sessions.db")),
+            secret_file: PathBuf::new(),
+            connect_timeout: limits.0,
+            timeout: limits.1,
+            max_staleness: MINUTE,
+        };
+        Stores::open(&settings, &Arc::new(Metrics::new())).await
+    }
+
+    /// A connection behind the store's back.
+    async fn intruder(&self) -> PgConnection {
+        connect(self.port, &self.database).await
+    }
+}
+
+/// The same with users and addresses in partitions, by the hash of the key of each.
+pub(super) struct Partitioned(Plain);
+
+impl Bed for Partitioned {
+    async fn make() -> Self {
+        let bed = Plain::make().await;
+        drop(bed.open().await);
+        let mut connection = bed.intruder().await;
+        for (table, key) in [("users", "id"), ("emails", "email")] {
+            run(&mut connection, format!("ALTER TABLE {table} RENAME TO plain")).await;
+            let parted = format!("CREATE TABLE {table} (LIKE plain INCLUDING ALL) PARTITION BY HASH ({key})");
+            run(&mut connection, parted).await;
+            for part in 0..4 {
+                let part = format!(
+                    "CREATE TABLE {table}_{part} PARTITION OF {table} FOR VALUES WITH (MODULUS 4, REMAINDER {part})"
+                );
+                run(&mut connection, part).await;
+            }
+            run(&mut connection, "DROP TABLE plain".to_owned()).await;
+        }
+        Self(bed)
+    }
+
+    async fn open(&self) -> Stores {
+        self.0.open().await
+    }
+}
+
+/// Limits that a busy machine keeps: to connect, and for a call in all.
+fn ample() -> (Duration, Duration) {
+    (Duration::from_secs(20), Duration::from_secs(40))
+}
+
+async fn connect(port: u16, database: &str) -> PgConnection {
+    let options = PgConnectOptions::new_without_pgpass()
+        .host("127.0.0.1")
+        .port(port)
+        .username(USER)
+        .password(PASSWORD)
+        .database(database);
+    let begun = Instant::now();
+    loop {
+        match options.connect().await {
+            Ok(connection) => return connection,
+            // It listens before it is ready.
+            Err(error) if begun.elapsed() > MINUTE => panic!("{error}"),
+            Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
+        }
+    }
+}
+
+async fn run(connection: &mut PgConnection, sql: String) {
+    sqlx::raw_sql(AssertSqlSafe(sql)).execute(connection).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nodes_that_start_together_on_an_empty_database_all_get_it() {
+    let bed = Arc::new(Plain::make().await);
+    let mut nodes = JoinSet::new();
+    for _ in 0..8 {
+        let bed = Arc::clone(&bed);
+        nodes.spawn(async move { bed.open().await.accounts.ping().await.unwrap() });
+    }
+    nodes.join_all().await;
+}
+
+#[tokio::test]
+async fn a_database_of_a_newer_version_is_refused_and_left_alone() {
+    let bed = Plain::make().await;
+    drop(bed.open().await);
+    run(
+        &mut bed.intruder().await,
+        "UPDATE gateward_schema SET version = 99".to_owned(),
+    )
+    .await;
+
+    let refusal = bed.open_with(PASSWORD, ample()).await.unwrap_err();
+
+    let says = |what: &str| what.contains("version 99");
+    assert!(
+        matches!(&refusal, StoreError::Damaged { what, .. } if says(what)),
+        "{refusal:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_wrong_password_is_refused_and_not_repeated() {
+    let bed = Plain::make().await;
+    let refused = bed.open_with("wr0ng", ample()).await.unwrap_err();
+    assert!(matches!(refused, StoreError::Unavailable { .. }), "{refused:?}");
+    assert!(!format!("{refused:?}").contains("wr0ng"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn users_lie_in_all_partitions_and_a_removed_one_leaves_none() {
+    let bed = Partitioned::make().await;
+    let store = bed.open().await.accounts;
+    let mut ids = Vec::new();
+    for n in 0..40 {
+        let account = account(&format!("user{n}@example.com"));
+        store.add(&account).await.unwrap();
+        ids.push(account.user.id);
+    }
+    let mut connection = bed.0.intruder().await;
+    for table in ["users_0", "users_1", "users_2", "users_3", "emails_0", "emails_3"] {
+        let count = sqlx::query_scalar(AssertSqlSafe(format!("SELECT count(*) FROM {table}")));
+        let count: i64 = count.fetch_one(&mut connection).await.unwrap();
+        assert!(count > 0, "{table} is empty");
+    }
+    for id in ids {
+        assert!(store.remove(id).await.unwrap());
+    }
+    let left: i64 = sqlx::query_scalar("SELECT (SELECT count(*) FROM users) + (SELECT count(*) FROM emails)")
+        .fetch_one(&mut connection)
+        .await
+        .unwrap();
+    assert_eq!(left, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_waits_for_a_dead_server_and_it_comes_back_by_itself() {
+    let mut postgres = tokio::task::spawn_blocking(Postgres::start).await.unwrap();
+    let bed = Plain::on(postgres.port).await;
+    let store = bed.open_with(PASSWORD, (SECOND, 4 * SECOND)).await.unwrap().accounts;
+    let nobody = UserId(fresh_id());
+    assert!(store.find(nobody).await.unwrap().is_none());
+
+    postgres.down();
+    assert!(store.find(nobody).await.is_err());
+    let begun = Instant::now();
+    for _ in 0..200 {
+        assert!(store.find(nobody).await.is_err());
+    }
+    assert!(begun.elapsed() < 4 * SECOND, "each waited");
+
+    postgres.up();
+    let begun = Instant::now();
+    while store.ping().await.is_err() {
+        assert!(begun.elapsed() < 10 * SECOND, "it does not come back");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
