@@ -22,5 +22,6 @@ mod servers;
 mod sign_in;
 mod store_contract;
 mod tokens;
+mod two_gateways;
 mod upstream;
 mod world;

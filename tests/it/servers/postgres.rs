@@ -3,10 +3,14 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
+use std::time::{Duration, Instant};
 
+use gateward::model::secret;
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{AssertSqlSafe, ConnectOptions, PgConnection};
 use tempfile::TempDir;
 
-use super::{Server, free_port, wait_for_port};
+use super::{PATIENCE, Server, free_port, wait_for_port};
 
 /// Who the tests are to it.
 pub const USER: &str = "gateward";
@@ -59,6 +63,35 @@ impl Postgres {
         };
         postgres.up();
         postgres
+    }
+
+    /// An empty database on the server at a port.
+    pub async fn new_database(port: u16) -> String {
+        let name: [u8; 8] = secret::random().unwrap();
+        let name = format!("t{}", u64::from_be_bytes(name));
+        let create = AssertSqlSafe(format!("CREATE DATABASE {name}"));
+        let mut connection = Self::connect(port, "postgres").await;
+        sqlx::raw_sql(create).execute(&mut connection).await.unwrap();
+        name
+    }
+
+    /// A connection to a database on it.
+    pub async fn connect(port: u16, database: &str) -> PgConnection {
+        let options = PgConnectOptions::new_without_pgpass()
+            .host("127.0.0.1")
+            .port(port)
+            .username(USER)
+            .password(PASSWORD)
+            .database(database);
+        let begun = Instant::now();
+        loop {
+            match options.connect().await {
+                Ok(connection) => return connection,
+                // It listens before it is ready.
+                Err(error) if begun.elapsed() > PATIENCE => panic!("{error}"),
+                Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
+            }
+        }
     }
 
     /// Starts it, with what it held.

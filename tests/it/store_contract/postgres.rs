@@ -6,12 +6,10 @@ use std::time::{Duration, Instant};
 
 use gateward::config::servers::{self, ServerAddress, ServerPassword, ServerTls};
 use gateward::config::{self, StoreUrl};
-use gateward::model::secret;
 use gateward::model::user::UserId;
 use gateward::store::{StoreError, Stores};
 use gateward::telemetry::Metrics;
-use sqlx::postgres::PgConnectOptions;
-use sqlx::{AssertSqlSafe, ConnectOptions, PgConnection};
+use sqlx::{AssertSqlSafe, PgConnection};
 use tempfile::TempDir;
 use tokio::task::JoinSet;
 
@@ -39,15 +37,11 @@ impl Bed for Plain {
 
 impl Plain {
     async fn on(port: u16) -> Self {
-        let name: [u8; 8] = secret::random().unwrap();
-        let bed = Self {
+        Self {
             port,
-            database: format!("t{}", u64::from_be_bytes(name)),
+            database: Postgres::new_database(port).await,
             beside: TempDir::new().unwrap(),
-        };
-        let mut connection = connect(port, "postgres").await;
-        run(&mut connection, format!("CREATE DATABASE {}", bed.database)).await;
-        bed
+        }
     }
 
     async fn open_with(&self, password: &str, limits: (Duration, Duration)) -> Result<Stores, StoreError> {
@@ -76,7 +70,7 @@ impl Plain {
 
     /// A connection behind the store's back.
     async fn intruder(&self) -> PgConnection {
-        connect(self.port, &self.database).await
+        Postgres::connect(self.port, &self.database).await
     }
 }
 
@@ -111,24 +105,6 @@ impl Bed for Partitioned {
 /// Limits that a busy machine keeps: to connect, and for a call in all.
 fn ample() -> (Duration, Duration) {
     (Duration::from_secs(20), Duration::from_secs(40))
-}
-
-async fn connect(port: u16, database: &str) -> PgConnection {
-    let options = PgConnectOptions::new_without_pgpass()
-        .host("127.0.0.1")
-        .port(port)
-        .username(USER)
-        .password(PASSWORD)
-        .database(database);
-    let begun = Instant::now();
-    loop {
-        match options.connect().await {
-            Ok(connection) => return connection,
-            // It listens before it is ready.
-            Err(error) if begun.elapsed() > MINUTE => panic!("{error}"),
-            Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
-        }
-    }
 }
 
 async fn run(connection: &mut PgConnection, sql: String) {

@@ -289,3 +289,76 @@ async fn a_password_is_needed_where_the_server_asks_for_one() {
     assert!(matches!(refused, StoreError::Unavailable { .. }), "{refused:?}");
     assert!(!format!("{refused:?}").contains("wrong"));
 }
+
+#[tokio::test]
+async fn over_tls_a_server_must_prove_its_name() {
+    let beside = TempDir::new().unwrap();
+    let file = |name: &str| beside.path().join(name).to_str().unwrap().to_owned();
+    let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+    std::fs::write(file("cert.pem"), made.cert.pem()).unwrap();
+    std::fs::write(file("key.pem"), made.signing_key.serialize_pem()).unwrap();
+    let port = crate::servers::free_port();
+    let (certificate, key, tls_port) = (file("cert.pem"), file("key.pem"), port.to_string());
+    let files = [
+        "--tls-cert-file",
+        &certificate,
+        "--tls-key-file",
+        &key,
+        "--tls-ca-cert-file",
+        &certificate,
+    ];
+    let _redis = Redis::with(&[&["--tls-port", &tls_port, "--tls-auth-clients", "no"], files.as_slice()].concat());
+
+    let at = |host: &str, ca_file: Option<String>| {
+        let host = host.to_owned();
+        let server_at = ServerAddress { host, port };
+        let form = RedisForm::Single {
+            server: server_at,
+            database: 0,
+        };
+        servers::Redis {
+            tls: ServerTls::Verify,
+            ca_file: ca_file.map(PathBuf::from),
+            ..server(form)
+        }
+    };
+    let ours = || Some(file("cert.pem"));
+    open(&at("localhost", ours()), &beside, ample()).await.unwrap();
+    for untrusted in [at("127.0.0.1", ours()), at("localhost", None)] {
+        assert!(open(&untrusted, &beside, ample()).await.is_err(), "{untrusted:?}");
+    }
+}
+
+#[tokio::test]
+async fn sentinels_lead_to_the_master() {
+    let lent = LentRedis::new();
+    let beside = TempDir::new().unwrap();
+    let port = crate::servers::free_port();
+    let (file, log) = (beside.path().join("sentinel.conf"), beside.path().join("log"));
+    let master = lent.get().port;
+    let text = format!("port {port}\nbind 127.0.0.1\nsentinel monitor main 127.0.0.1 {master} 1\n");
+    std::fs::write(&file, text).unwrap();
+    let command = ["redis-server", file.to_str().unwrap(), "--sentinel"];
+    let _sentinel = crate::servers::Server::start(&command, beside.path(), &log);
+    crate::servers::wait_for_port(port, &log);
+    let by = |service: &str| {
+        // The first one does not answer.
+        let sentinels = vec![address(crate::servers::free_port()), address(port)];
+        let service = service.to_owned();
+        server(RedisForm::Sentinel {
+            sentinels,
+            service,
+            database: 2,
+        })
+    };
+
+    let stores = open(&by("main"), &beside, ample()).await.unwrap();
+    let sign_in = session(UserId(fresh_id()), START);
+    stores.sessions.open(&sign_in).await.unwrap();
+
+    let mut intruder = lent.get().intruder();
+    let _: () = redis::cmd("SELECT").arg(2).query(&mut intruder).unwrap();
+    let keys: usize = redis::cmd("DBSIZE").query(&mut intruder).unwrap();
+    assert_eq!(keys, 2, "its record and its user's index");
+    assert!(open(&by("other"), &beside, ample()).await.is_err());
+}

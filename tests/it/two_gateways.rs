@@ -1,0 +1,126 @@
+//! Two gateways on one PostgreSQL and one Redis are one system: what one does, the other knows.
+
+use std::time::{Duration, Instant};
+
+use crate::servers::postgres::{PASSWORD as DATABASE_PASSWORD, Postgres, USER};
+use crate::servers::redis::LentRedis;
+use crate::world::person::refresh;
+use crate::world::{Client, Config, Person, Upstream, World};
+
+/// 32 bytes that both know.
+const SECRET: &str = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=\n";
+
+struct Pair {
+    a: World,
+    b: World,
+    _redis: LentRedis,
+}
+
+impl Pair {
+    async fn start(upstream: &Upstream) -> Self {
+        let port = tokio::task::spawn_blocking(|| Postgres::shared().port).await.unwrap();
+        let database = Postgres::new_database(port).await;
+        let redis = LentRedis::new();
+        let shared = |config: &mut Config| {
+            let accounts = format!("postgres://{USER}@127.0.0.1:{port}/{database}");
+            config.set("store.accounts", accounts);
+            config.set("store.accounts_password_file", "db.password");
+            config.set("store.sessions", format!("redis://127.0.0.1:{}", redis.get().port));
+            // The machine that runs the tests may be busy.
+            config.set("store.connect_timeout", "5s");
+            config.set("store.timeout", "10s");
+            config.set("tokens.issuer", "https://site.example.com");
+        };
+        let start = || {
+            let mut world = World::stopped(upstream, shared);
+            std::fs::create_dir(world.dir().join("data")).unwrap();
+            std::fs::write(world.dir().join("data/secret.key"), SECRET).unwrap();
+            std::fs::write(world.dir().join("db.password"), DATABASE_PASSWORD).unwrap();
+            world.up();
+            world
+        };
+        let (a, b) = (start(), start());
+        Self { a, b, _redis: redis }
+    }
+}
+
+async fn things(client: &Client, token: &str) -> u16 {
+    client.get("/things").bearer(token).send().await.status
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_made_at_one_is_used_and_renewed_at_the_other() {
+    let upstream = Upstream::friendly();
+    let pair = Pair::start(&upstream).await;
+    let ada = pair.a.person("ada").await;
+    let at_b = pair.b.client();
+
+    assert_eq!(things(&at_b, &ada.access).await, 200);
+    let renewed = refresh(&at_b, &ada.refresh).await.is(200);
+    let again = ada.refresh(&renewed.member("refresh_token")).await.is(200);
+    assert_eq!(things(&at_b, &again.member("access_token")).await, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn racers_split_over_both_get_one_successor_and_an_old_token_ends_the_family_at_both() {
+    let upstream = Upstream::friendly();
+    let pair = Pair::start(&upstream).await;
+    let ada = pair.a.person("ada").await;
+    let clients = [ada.client.clone(), pair.b.client()];
+
+    let racers: Vec<_> = (0..200)
+        .map(|n| {
+            let (client, token) = (clients[n % 2].clone(), ada.refresh.clone());
+            tokio::spawn(async move { refresh(&client, &token).await })
+        })
+        .collect();
+    let mut successors = Vec::new();
+    for racer in racers {
+        successors.push(racer.await.unwrap().is(200).member("refresh_token"));
+    }
+    assert!(
+        successors.iter().all(|token| *token == successors[0]),
+        "the successors differ"
+    );
+
+    let next = refresh(&clients[1], &successors[0]).await.is(200);
+    refresh(&clients[1], &ada.refresh).await.problem(401, "invalid_token");
+    for client in &clients {
+        refresh(client, &next.member("refresh_token"))
+            .await
+            .problem(401, "invalid_token");
+    }
+    is_refused_within_a_second(&clients, &next.member("access_token")).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_signed_out_at_one_is_refused_at_the_other_within_a_second() {
+    let upstream = Upstream::friendly();
+    let pair = Pair::start(&upstream).await;
+    let first = pair.a.person("ada").await;
+    let at_b = pair.b.client();
+    let mut lags = Vec::new();
+    for _ in 0..15 {
+        let Person { access, client, .. } = first.again().await;
+        assert_eq!(things(&at_b, &access).await, 200);
+        client.post("/auth/logout").bearer(&access).send().await.is(204);
+        lags.push(is_refused_within_a_second(std::slice::from_ref(&at_b), &access).await);
+    }
+    lags.sort_unstable();
+    println!(
+        "refused elsewhere after {:?} (median), {:?} (worst)",
+        lags[lags.len() / 2],
+        lags[lags.len() - 1]
+    );
+}
+
+async fn is_refused_within_a_second(clients: &[Client], token: &str) -> Duration {
+    let began = Instant::now();
+    for client in clients {
+        while things(client, token).await != 401 {
+            assert!(began.elapsed() < Duration::from_secs(1), "still let through");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+    began.elapsed()
+}
