@@ -3,6 +3,7 @@
 //! `Proxy` is what a configuration says, shared by all workers; `Pools` are one worker's own connections to upstreams. `admit` returns an `Admitted`
 //! that only `gate` can make, and `forward` demands one: a request that was not admitted cannot be sent.
 
+mod disguise;
 pub mod forward;
 pub mod gate;
 pub mod headers;
@@ -274,6 +275,7 @@ fn nowhere(miss: Miss, path: &str) -> Problem {
     }
     match miss {
         Miss::Nothing => Problem::new(Code::NotFound, "Nothing is served here."),
+        Miss::Disguised => Problem::new(Code::BadRequest, "The path can be read in two ways; write it plainly."),
         Miss::Method(allow) => {
             Problem::new(Code::MethodNotAllowed, "Use another method; Allow names them.").allow(allow)
         }

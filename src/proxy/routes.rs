@@ -4,6 +4,8 @@
 //! deepest wildcard, then any), then the longest prefix, then whether methods are named, then the order in the file. A route for other methods does not
 //! match, so the request goes to the next best, as in most proxies; only when nothing else stands there is the answer 405.
 //!
+//! A path that a lenient server would read as one of another prefix belongs to neither (see `disguise`).
+//!
 //! The cost of a search does not grow with the number of routes: a hash look-up for the host, one for each label where wildcards exist, and one for each
 //! path segment up to the depth of the deepest route.
 
@@ -13,6 +15,7 @@ use std::collections::HashMap;
 use foldhash::fast::RandomState;
 use http::{HeaderValue, Method};
 
+use super::disguise;
 use crate::config::HostPattern;
 
 /// Routes by host, path and method; `T` is what a route leads to.
@@ -21,6 +24,8 @@ pub struct Table<T> {
     exact: HashMap<String, Prefixes<T>, RandomState>,
     wildcard: HashMap<String, Prefixes<T>, RandomState>,
     any: Prefixes<T>,
+    /// Whether a prefix has another reading itself (`/API`), so that plain paths may be disguises of it.
+    odd: bool,
 }
 
 /// Why no route was found.
@@ -30,6 +35,8 @@ pub enum Miss {
     Nothing,
     /// Something does, for these methods.
     Method(HeaderValue),
+    /// Something does, but a lenient server would take the path for one of another prefix.
+    Disguised,
 }
 
 impl<T> Default for Table<T> {
@@ -38,6 +45,7 @@ impl<T> Default for Table<T> {
             exact: HashMap::default(),
             wildcard: HashMap::default(),
             any: Prefixes::new(),
+            odd: false,
         }
     }
 }
@@ -51,24 +59,40 @@ impl<T> Table<T> {
             HostPattern::Wildcard(domain) => self.wildcard.entry(domain.clone()).or_insert_with(Prefixes::new),
         };
         prefixes.add(path, methods, target);
+        self.odd |= disguise::seen_through(path.trim_end_matches('/')).is_some();
     }
 
     /// The route of a request. A port or a dot at the host's end says nothing; case does in paths and does not in hosts.
     pub fn find(&self, host: &str, method: &Method, path: &str) -> Result<&T, Miss> {
         let host = bare(host);
-        let found = self.owners(&host, path).find_map(|owner| owner.pick(method));
-        found.ok_or_else(|| self.miss(&host, path))
+        let found = self
+            .owners(&host, path)
+            .find_map(|owner| Some((owner, owner.pick(method)?)));
+        let seen = disguise::seen_through(path).or_else(|| self.odd.then(|| path.to_owned()));
+        if let Some(seen) = seen {
+            let other = self.likenesses(&host, &seen).find(|owner| owner.pick(method).is_some());
+            if other.map(|owner| &owner.seen) != found.map(|(owner, _)| &owner.seen) {
+                return Err(Miss::Disguised);
+            }
+        }
+        found.map(|(_, target)| target).ok_or_else(|| self.miss(&host, path))
     }
 
     /// Everything that stands at a host and path, the best first.
     fn owners<'a, 'r>(&'a self, host: &'r str, path: &'r str) -> impl Iterator<Item = &'a Owner<T>> {
+        self.hosts(host).flat_map(move |prefixes| prefixes.owners(path))
+    }
+
+    /// The same for a path that was seen through, among prefixes that were.
+    fn likenesses<'a, 'r>(&'a self, host: &'r str, seen: &'r str) -> impl Iterator<Item = &'a Owner<T>> {
+        self.hosts(host).flat_map(move |prefixes| prefixes.likenesses(seen))
+    }
+
+    fn hosts<'a>(&'a self, host: &str) -> impl Iterator<Item = &'a Prefixes<T>> {
         let exact = self.exact.get(host).into_iter();
         let domains = if self.wildcard.is_empty() { "" } else { host };
         let wildcard = parents(domains).filter_map(|domain| self.wildcard.get(domain));
-        exact
-            .chain(wildcard)
-            .chain([&self.any])
-            .flat_map(move |prefixes| prefixes.owners(path))
+        exact.chain(wildcard).chain([&self.any])
     }
 
     fn miss(&self, host: &str, path: &str) -> Miss {
@@ -110,6 +134,8 @@ fn bare(host: &str) -> Cow<'_, str> {
 struct Prefixes<T> {
     /// By prefix without its final slash, so `/` is empty here.
     by_path: HashMap<String, Owner<T>, RandomState>,
+    /// The prefixes as a lenient server reads them, and which they are.
+    by_likeness: HashMap<String, Vec<String>, RandomState>,
     /// Segments of the deepest prefix.
     depth: usize,
 }
@@ -118,6 +144,7 @@ impl<T> Prefixes<T> {
     fn new() -> Self {
         Self {
             by_path: HashMap::default(),
+            by_likeness: HashMap::default(),
             depth: 0,
         }
     }
@@ -125,18 +152,31 @@ impl<T> Prefixes<T> {
     fn add(&mut self, path: &str, methods: &[Method], target: T) {
         let path = path.trim_end_matches('/');
         self.depth = self.depth.max(path.bytes().filter(|&b| b == b'/').count());
+        let seen = disguise::seen_through(path).unwrap_or_else(|| path.to_owned());
+        let likeness = self.by_likeness.entry(seen.clone()).or_default();
+        if !likeness.iter().any(|known| known == path) {
+            likeness.push(path.to_owned());
+        }
         self.by_path
             .entry(path.to_owned())
-            .or_insert_with(Owner::new)
+            .or_insert_with(|| Owner::new(seen))
             .add(methods, target);
     }
 
     /// Those that own a path, the longest prefix first. Begins at the deepest prefix that any route has, so that a path of a thousand slashes costs no more
     /// than another.
-    fn owners<'a, 'r>(&'a self, path: &'r str) -> impl Iterator<Item = &'a Owner<T>> {
+    fn owners<'a>(&'a self, path: &str) -> impl Iterator<Item = &'a Owner<T>> {
+        self.prefixes(path).filter_map(|prefix| self.by_path.get(prefix))
+    }
+
+    fn likenesses<'a>(&'a self, seen: &str) -> impl Iterator<Item = &'a Owner<T>> {
+        let names = self.prefixes(seen).filter_map(|prefix| self.by_likeness.get(prefix));
+        names.flatten().filter_map(|name| self.by_path.get(name))
+    }
+
+    fn prefixes<'r>(&self, path: &'r str) -> impl Iterator<Item = &'r str> + use<'r, T> {
         let shorter = |prefix: &&'r str| prefix.rfind('/').and_then(|end| prefix.get(..end));
-        let prefixes = std::iter::successors(Some(cut(path, self.depth)), shorter);
-        prefixes.filter_map(|prefix| self.by_path.get(prefix))
+        std::iter::successors(Some(cut(path, self.depth)), shorter)
     }
 }
 
@@ -152,6 +192,8 @@ fn cut(path: &str, segments: usize) -> &str {
 /// The routes of one prefix of one host.
 #[derive(Debug)]
 struct Owner<T> {
+    /// The prefix as a lenient server reads it.
+    seen: String,
     /// Those that name methods, in order.
     named: Vec<(Vec<Method>, T)>,
     /// The first that names none.
@@ -159,8 +201,9 @@ struct Owner<T> {
 }
 
 impl<T> Owner<T> {
-    const fn new() -> Self {
+    const fn new(seen: String) -> Self {
         Self {
+            seen,
             named: Vec::new(),
             rest: None,
         }
@@ -190,6 +233,43 @@ mod tests {
     use proptest::sample::select;
 
     use super::*;
+
+    #[test]
+    fn a_path_in_disguise_belongs_to_no_prefix() {
+        let any = |path: &str| (HostPattern::Any, path.to_owned(), Vec::new());
+        let table = table(&[
+            any("/"),
+            any("/admin"),
+            any("/API"),
+            any("/api/v1"),
+            any("/Two"),
+            any("/two"),
+        ]);
+        let find = |path: &str| table.find("a.test", &Method::GET, path).copied();
+        for path in [
+            "/%61dmin",
+            "/ADMIN/x",
+            "/x/%252e%252e/admin",
+            "/admin.",
+            "/admin%3bx",
+            "/api",
+            "/Api/V1",
+        ] {
+            assert_eq!(find(path), Err(Miss::Disguised), "{path}");
+        }
+        for (path, target) in [
+            ("/x/ADMIN", 0),
+            ("/a%20b", 0),
+            ("/%7Eada", 0),
+            ("/admin/A%2561", 1),
+            ("/API/x", 2),
+            ("/api/v1/X", 3),
+            ("/Two/x", 4),
+            ("/two/X", 5),
+        ] {
+            assert_eq!(find(path), Ok(target), "{path}");
+        }
+    }
 
     type Rule = (HostPattern, String, Vec<Method>);
 
