@@ -44,8 +44,10 @@ const HOP_BY_HOP: [&str; 11] = [
 ];
 
 /// Managed names that stand alone.
-const MANAGED: [&str; 7] = [
+const MANAGED: [&str; 8] = [
     "forwarded",
+    // No field of HTTP at all, but CGI hands it on as `HTTP_PROXY`, and programs believe that (CVE-2016-5385).
+    "proxy",
     "remote-user",
     "remote-email",
     "remote-groups",

@@ -44,7 +44,8 @@ impl Names {
     fn contains(&self, name: &str) -> bool {
         let name = name.as_bytes();
         let Some(first) = name.first() else { return false };
-        let lengths = self.lengths.get(usize::from(first & 31)).copied().unwrap_or_default();
+        let place = usize::from(fold(*first) & 31);
+        let lengths = self.lengths.get(place).copied().unwrap_or_default();
         lengths & (1 << name.len().min(63)) != 0 && self.folds_to_one(name)
     }
 

@@ -33,8 +33,21 @@ fn says(headers: &HeaderMap, name: &str, expected: &[&str]) {
 }
 
 #[test]
+fn a_managed_name_that_begins_with_a_sign_is_taken_off_as_well() {
+    let mut odd = route();
+    odd.identity.headers = vec![(HeaderName::from_static("_user"), crate::config::Claim::Subject)];
+    let boundary = Boundary::new([&odd].into_iter());
+    for name in ["_user", "_USER", "-user", "~user"] {
+        let mut headers = headers(&[(name, "root")]);
+        boundary.strip_request(&mut headers, true);
+        assert!(headers.is_empty(), "{name}");
+    }
+}
+
+#[test]
 fn no_spelling_of_a_managed_name_gets_through() {
     for name in [
+        "Proxy",
         "X-Forwarded-User",
         "x_forwarded_user",
         "X.Forwarded-User",
