@@ -24,7 +24,8 @@ pub(super) fn bearer(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
         return Err(confused());
     }
     let line = line.to_str().map_err(|_| confused())?.trim();
-    let (scheme, token) = line.split_once(' ').unwrap_or((line, ""));
+    // A tab parts them as well here, as it does at the gate: what one takes for a bearer, the other must not pass over.
+    let (scheme, token) = line.split_once([' ', '\t']).unwrap_or((line, ""));
     Ok(scheme.eq_ignore_ascii_case("bearer").then(|| token.trim()))
 }
 
