@@ -7,6 +7,9 @@ use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
+/// Each member is compared with all before it, and a header is read before its signature: what anybody can send must not cost the square of its length.
+const MOST_MEMBERS: usize = 64;
+
 /// A JSON value without ambiguity.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Json {
@@ -124,6 +127,9 @@ impl<'de> Visitor<'de> for Reader {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Json, A::Error> {
         let mut members: Vec<(String, Json)> = Vec::new();
         while let Some(name) = map.next_key::<String>()? {
+            if members.len() >= MOST_MEMBERS {
+                return Err(A::Error::custom("too many members"));
+            }
             if members.iter().any(|(known, _)| *known == name) {
                 return Err(A::Error::custom("duplicate member"));
             }
@@ -136,6 +142,16 @@ impl<'de> Visitor<'de> for Reader {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_object_of_many_members_is_refused_before_they_are_all_compared() {
+        let object = |count: usize| {
+            let members: Vec<String> = (0..count).map(|number| format!("\"{number}\":0")).collect();
+            Json::read(format!("{{{}}}", members.join(",")).as_bytes())
+        };
+        assert!(object(MOST_MEMBERS).is_some());
+        assert!(object(MOST_MEMBERS + 1).is_none());
+    }
 
     #[test]
     fn a_duplicate_member_is_refused_however_it_is_written() {
