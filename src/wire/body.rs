@@ -15,6 +15,7 @@ use bytes::Bytes;
 use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
 
+use super::cookie;
 use super::patience::Patience;
 
 /// An answer's body, in one type that costs no allocation.
@@ -92,7 +93,11 @@ impl http_body::Body for Body {
 impl Streamed {
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
         match Pin::new(&mut self.incoming).poll_frame(cx) {
-            Poll::Ready(Some(Ok(frame))) => {
+            Poll::Ready(Some(Ok(mut frame))) => {
+                // A client that folds trailers into the head must not find there what the head may not hold.
+                if let Some(trailers) = frame.trailers_mut() {
+                    cookie::strip_set(trailers);
+                }
                 self.patience.renew();
                 if self.incoming.is_end_stream() {
                     self.finish();
