@@ -11,6 +11,7 @@ mod command_line;
 mod config;
 mod hashing;
 mod header_boundary;
+mod hostile;
 mod readme;
 mod refresh;
 mod renewal;

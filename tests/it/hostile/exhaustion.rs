@@ -1,0 +1,208 @@
+//! Whatever costs the sender little must not cost the gateway, or anybody else behind it, much.
+
+use std::fs;
+
+use serde_json::json;
+
+use super::canary;
+use crate::world::{PASSWORD, Upstream, Wire, World, certificate};
+
+/// What the gateway has in memory, in KiB.
+#[track_caller]
+pub fn resident(world: &World) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{}/status", world.pid())).expect("the process lives");
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))
+        .expect("a size");
+    line.trim().trim_end_matches(" kB").parse().expect("a number")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bodies_that_are_no_questions_are_refused_at_once_and_told_nothing() {
+    let upstream = Upstream::friendly();
+    let world = World::start(&upstream);
+    let deep = format!("{{\"email\":{}{}}}", "[".repeat(7000), "]".repeat(7000));
+    let long = json!({"email": "ada@example.com", "password": "x".repeat(15_000)}).to_string();
+    let huge = json!({"email": "ada@example.com", "password": "x".repeat(100_000)}).to_string();
+    let bodies = [
+        ("nothing", String::new()),
+        ("no JSON", "\u{0}".to_owned()),
+        ("half of it", "{\"email\":".to_owned()),
+        ("a list", "[]".to_owned()),
+        ("null", "null".to_owned()),
+        (
+            "nulls",
+            r#"{"email":null,"password":null,"current":null,"new":null,"refresh_token":null}"#.to_owned(),
+        ),
+        (
+            "numbers",
+            r#"{"email":1e999,"password":-0,"current":0,"new":0,"refresh_token":0}"#.to_owned(),
+        ),
+        (
+            "doubled members",
+            r#"{"email":"a@b.example","email":"c@d.example","password":"x","password":"y"}"#.to_owned(),
+        ),
+        (
+            "a lone surrogate",
+            r#"{"email":"\ud800","password":"\ud800"}"#.to_owned(),
+        ),
+        ("deep", deep),
+        ("a long password", long),
+        ("a huge password", huge),
+        (
+            "a byte order mark",
+            format!("\u{feff}{}", json!({"email": "ada@example.com", "password": PASSWORD})),
+        ),
+    ];
+    for path in [
+        "/auth/login",
+        "/auth/register",
+        "/auth/refresh",
+        "/auth/password",
+        "/auth/logout",
+    ] {
+        for (what, body) in &bodies {
+            let call = world.client().post(path).header("content-type", "application/json");
+            let answer = call.body(body.clone()).send().await;
+            assert!(
+                matches!(answer.status, 204 | 400 | 401 | 413 | 422),
+                "{path}, {what}: {} {}",
+                answer.status,
+                answer.text()
+            );
+        }
+        let call = world.client().post(path).header("content-type", "text/plain");
+        let answer = call
+            .body(json!({"email": "ada@example.com", "password": PASSWORD}).to_string())
+            .send()
+            .await;
+        assert!(matches!(answer.status, 401 | 415), "{path}: {}", answer.status);
+    }
+    canary(&world);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn heads_beyond_every_measure_are_refused() {
+    let upstream = Upstream::friendly();
+    let world = World::start(&upstream);
+    let host = world.authority();
+    let before = resident(&world);
+    for (what, head) in [
+        (
+            "a thousand fields",
+            format!("GET /public HTTP/1.1\r\nHost: {host}\r\n{}\r\n", "a:b\r\n".repeat(1000)),
+        ),
+        (
+            "a long name",
+            format!(
+                "GET /public HTTP/1.1\r\nHost: {host}\r\n{}: b\r\n\r\n",
+                "a".repeat(70_000)
+            ),
+        ),
+        (
+            "a long value",
+            format!(
+                "GET /public HTTP/1.1\r\nHost: {host}\r\na: {}\r\n\r\n",
+                "b".repeat(70_000)
+            ),
+        ),
+        (
+            "a long path",
+            format!("GET /public/{} HTTP/1.1\r\nHost: {host}\r\n\r\n", "a".repeat(70_000)),
+        ),
+        (
+            "a long query",
+            format!("GET /public?{} HTTP/1.1\r\nHost: {host}\r\n\r\n", "a".repeat(70_000)),
+        ),
+        (
+            "a long method",
+            format!("{} /public HTTP/1.1\r\nHost: {host}\r\n\r\n", "A".repeat(70_000)),
+        ),
+        (
+            "a long host",
+            format!("GET /public HTTP/1.1\r\nHost: {}\r\n\r\n", "a".repeat(20_000)),
+        ),
+        (
+            "a path of slashes",
+            format!("GET /{} HTTP/1.1\r\nHost: {host}\r\n\r\n", "/".repeat(20_000)),
+        ),
+        (
+            "a path of escapes",
+            format!("GET /{} HTTP/1.1\r\nHost: {host}\r\n\r\n", "%2525".repeat(5_000)),
+        ),
+        (
+            "a path of segments",
+            format!("GET /{} HTTP/1.1\r\nHost: {host}\r\n\r\n", "a/".repeat(10_000)),
+        ),
+        (
+            "cookies without end",
+            format!(
+                "GET /things HTTP/1.1\r\nHost: {host}\r\nCookie: {}\r\n\r\n",
+                "a=b;".repeat(7_000)
+            ),
+        ),
+        (
+            "names in Connection without end",
+            format!(
+                "GET /things HTTP/1.1\r\nHost: {host}\r\nConnection: {}\r\n\r\n",
+                "a,".repeat(14_000)
+            ),
+        ),
+    ] {
+        for _ in 0..5 {
+            let mut wire = world.tls();
+            if wire.send(head.as_bytes()).is_ok() {
+                let answer = wire.answer("GET").map(|answer| answer.status);
+                assert!(
+                    matches!(answer, Err(_) | Ok(400 | 401 | 414 | 431)),
+                    "{what}: {answer:?}"
+                );
+            }
+        }
+        canary(&world);
+    }
+    assert!(super::arrived(&upstream).is_empty(), "{:?}", upstream.count());
+    let grown = resident(&world).saturating_sub(before);
+    assert!(grown < 10 * 1024, "{grown} KiB more than before");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn hundreds_who_say_nothing_or_half_of_it_hold_nobody_up() {
+    let upstream = Upstream::friendly();
+    let world = World::start(&upstream);
+    let host = world.authority();
+    let tls = certificate::trusting(world.dir());
+    let mut held: Vec<Wire> = Vec::new();
+    for number in 0..200 {
+        held.push(world.silent());
+        if number % 4 == 0 {
+            let mut wire = world.silent();
+            let _ = wire.send(&[0x16, 0x03, 0x01, 0x02]);
+            held.push(wire);
+            let mut wire = world.tls();
+            let _ = wire.send(format!("GET /public HTTP/1.1\r\nHost: {host}\r\nX-Slow: ").as_bytes());
+            held.push(wire);
+            let mut wire = world.tls();
+            let post = format!(
+                "POST /auth/login HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{{"
+            );
+            let _ = wire.send(post.as_bytes());
+            held.push(wire);
+            let mut wire = world.tls();
+            let _ = wire.send(
+                format!("POST /public HTTP/1.1\r\nHost: {host}\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n").as_bytes(),
+            );
+            held.push(wire);
+            let mut wire =
+                Wire::connect_tls(world.https_port(), "localhost", tls.clone(), &[b"h2"]).expect("a connection");
+            let _ = wire.send(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
+            held.push(wire);
+        }
+    }
+    canary(&world);
+    let who = world.person("ada").await;
+    who.get("/things").await.is(200);
+    drop(held);
+    canary(&world);
+}
