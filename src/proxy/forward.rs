@@ -1,7 +1,8 @@
 //! Sends a request on and streams the answer back.
 //!
 //! A request is sent a second time in two cases only: hyper hands it back without having written any of it; or a connection that had served before died
-//! without a word of an answer, and the method is idempotent and there is no body (RFC 9110 §9.2.2). Informational answers of an upstream end here: hyper's
+//! without a word of an answer, and the method is safe and there is no body. A DELETE that was done and is done again would answer 404 where it had answered
+//! 204; so idempotent (RFC 9110 §9.2.2) is not enough. Informational answers of an upstream end here: hyper's
 //! server writes its own `100 Continue` when the upstream's side begins to read the body, and has no way to send others.
 
 use std::sync::Arc;
@@ -140,7 +141,7 @@ impl Courier<'_> {
         mut request: Request<Upload>,
         progress: Option<Arc<Progress>>,
     ) -> Result<(Response<Incoming>, Arc<Connection>), ProxyError> {
-        let repeatable = progress.is_none() && request.method().is_idempotent();
+        let repeatable = progress.is_none() && request.method().is_safe();
         let mut again = false;
         loop {
             let acquired = pools.acquire(upstream, again, self.metrics).await?;
