@@ -67,6 +67,8 @@ const SPELLINGS: &[&str] = &[
     "/strip/%252e%252e/admin/x",
     "/open/x/../../admin",
     "/admin/../admin/x",
+    "/admin#x",
+    "/%61dmin#/../open",
     "/adm\tin",
     "/adm\u{7f}in",
 ];
