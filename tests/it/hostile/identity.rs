@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::frames;
+use super::frames::{self, Frames};
 use crate::world::upstream::Recorded;
 use crate::world::{Upstream, World};
 
@@ -188,4 +188,23 @@ async fn an_upstreams_answer_takes_no_cookie_of_ours_in_its_trailers() {
     wire.send(head.as_bytes()).expect("a request");
     let all = String::from_utf8_lossy(&wire.rest().expect("an answer")).into_owned();
     assert!(all.contains("hello") && !all.contains("planted"), "{all}");
+
+    // Over HTTP/2 they go on unasked; the line with the cookie alone would take more octets than these.
+    let host = world.authority();
+    let mut frames = Frames::open(&world);
+    let head = frames::block(&frames::get(&host, "/public"));
+    let flags = frames::END_HEADERS | frames::END_STREAM;
+    frames.send(frames::HEADERS, flags, 1, &head).expect("a request");
+    let trailers = loop {
+        let frame = frames.next().expect("a frame");
+        if frame.flags & frames::END_STREAM != 0 && matches!(frame.kind, frames::HEADERS | frames::DATA) {
+            break frame;
+        }
+    };
+    assert_eq!(trailers.kind, frames::HEADERS, "X-Sum is passed on");
+    assert!(
+        trailers.payload.len() < 24,
+        "{} octets of trailers",
+        trailers.payload.len()
+    );
 }
