@@ -20,7 +20,7 @@ fn target() -> PathBuf {
 fn visit_every_page(mut judge: impl FnMut(&Browser, &str)) {
     let mut broken = upstream();
     let world = world_with(&broken, |config| {
-        config.set("auth.limits.per_account_ip", "4/5m");
+        config.set("auth.limits.per_account_ip", "5/5m");
         config.route("staff", "path = \"/staff\"\nroles = [\"staff\"]");
         config.route("elsewhere", "path = \"/elsewhere\"\nhost = \"elsewhere.example\"");
         config.set("upstreams.dead.servers", vec!["http://127.0.0.1:1".to_owned()]);
@@ -65,6 +65,11 @@ fn visit_every_page(mut judge: impl FnMut(&Browser, &str)) {
     person.follow("form .main");
     judge(&person, "signed-out");
     kept(&world, &phone, &mut judge);
+    let refusing = Browser::start();
+    refusing.open(&at("/"));
+    refusing.delete_cookie("__Host-gateward-csrf");
+    sign_in(&refusing, ADA);
+    judge(&refusing, "cookies-refused");
     limited(&at("/auth/login"), &stranger);
     judge(&stranger, "error-429");
 }
@@ -89,7 +94,7 @@ fn kept(world: &World, browser: &Browser, judge: &mut impl FnMut(&Browser, &str)
 }
 
 fn limited(sign_in_page: &str, browser: &Browser) {
-    for _ in 0..5 {
+    for _ in 0..6 {
         browser.open(sign_in_page);
         browser.fill("#email", ADA);
         browser.fill("#password", "this is not the password");
