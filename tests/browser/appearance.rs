@@ -5,6 +5,8 @@
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{ConnectOptions, Connection};
 
 use crate::driver::Browser;
 use crate::site::{account, sign_in, signed_in, upstream, world_with};
@@ -65,6 +67,7 @@ fn visit_every_page(mut judge: impl FnMut(&Browser, &str)) {
     person.follow("form .main");
     judge(&person, "signed-out");
     kept(&world, &phone, &mut judge);
+    store_in_use(&world, &phone, &mut judge);
     let refusing = Browser::start();
     refusing.open(&at("/"));
     refusing.delete_cookie("__Host-gateward-csrf");
@@ -91,6 +94,20 @@ fn kept(world: &World, browser: &Browser, judge: &mut impl FnMut(&Browser, &str)
     judge(browser, "sign-in-kept");
     sign_in(browser, ADA);
     judge(browser, "kept-form");
+}
+
+/// Somebody else holds the database's one lock for writing while a session is to be renewed.
+fn store_in_use(world: &World, browser: &Browser, judge: &mut impl FnMut(&Browser, &str)) {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let file = SqliteConnectOptions::new().filename(world.dir().join("data/gateward.db"));
+    let mut holder = runtime.block_on(file.connect()).unwrap();
+    let hold = sqlx::raw_sql("BEGIN IMMEDIATE").execute(&mut holder);
+    runtime.block_on(hold).unwrap();
+    browser.delete_cookie("__Host-gateward");
+    browser.open(&format!("{}/", world.origin()));
+    assert!(browser.text().contains("Error 503"), "{}", browser.text());
+    judge(browser, "error-503");
+    runtime.block_on(holder.close()).unwrap();
 }
 
 fn limited(sign_in_page: &str, browser: &Browser) {
