@@ -4,6 +4,7 @@ pub mod access;
 pub mod audit;
 pub mod log;
 pub mod metrics;
+mod moment;
 mod writer;
 
 pub use access::AccessLog;

@@ -10,7 +10,7 @@ use prometheus_client::metrics::counter::Counter;
 use serde::Serialize;
 
 use super::Metrics;
-use super::access::{rfc3339, write_line};
+use super::moment;
 use super::writer::{Care, Writer};
 use crate::config::LogTarget;
 use crate::model::caller::Caller;
@@ -69,7 +69,8 @@ impl Audit {
             return;
         }
         let mut bytes = Vec::with_capacity(512);
-        if write_line(&mut bytes, &Line::new(SystemClock.now(), &event)).is_ok() {
+        if serde_json::to_writer(&mut bytes, &Line::new(SystemClock.now(), &event)).is_ok() {
+            bytes.push(b'\n');
             self.writer.append(&bytes);
         }
     }
@@ -88,7 +89,7 @@ impl Audit {
 /// The event as it is written. The time is the system's own whatever clock the gateway runs on: an audit log is evidence.
 #[derive(Serialize)]
 struct Line<'a> {
-    #[serde(serialize_with = "rfc3339")]
+    #[serde(serialize_with = "moment::serialize")]
     time: Timestamp,
     event: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
