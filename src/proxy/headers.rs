@@ -8,15 +8,14 @@
 mod names;
 mod trace_context;
 
-use std::fmt::Write as _;
-use std::net::IpAddr;
-
+use bytes::Bytes;
 use http::header::{
     AUTHORIZATION, CONNECTION, COOKIE, Entry, FORWARDED, HOST, HeaderName, SET_COOKIE, TRANSFER_ENCODING, UPGRADE,
 };
 use http::{HeaderMap, HeaderValue};
 
 use crate::config::Route;
+use crate::model::caller;
 use crate::token::verify::Verified;
 use crate::wire::origin::Origin;
 use crate::wire::{cookie, hygiene};
@@ -145,14 +144,7 @@ impl Prior {
 /// Puts on what the upstream is told. Comes after `strip_request`, always.
 pub fn tell(headers: &mut HeaderMap, told: Told<'_>, prior: Prior) {
     headers.reserve(12);
-    let authority = told.origin.authority.as_str();
-    let host = match headers.get(HOST) {
-        Some(host) if host == authority => host.clone(),
-        _ => HeaderValue::from_str(authority).unwrap_or(HeaderValue::from_static("")),
-    };
-    if headers.get(HOST) != Some(&host) {
-        headers.insert(HOST, host.clone());
-    }
+    let host = put_host(headers, told.origin.authority.as_str());
     forwarded(headers, told.origin, host, prior);
     if let Ok(id) = HeaderValue::from_str(&told.origin.caller.request_id) {
         headers.insert(X_REQUEST_ID, id);
@@ -170,35 +162,54 @@ pub fn tell(headers: &mut HeaderMap, told: Told<'_>, prior: Prior) {
     }
 }
 
+/// `Host` says the one validated authority.
+fn put_host(headers: &mut HeaderMap, authority: &str) -> HeaderValue {
+    match headers.get(HOST) {
+        Some(host) if host == authority => host.clone(),
+        _ => {
+            let host = HeaderValue::from_str(authority).unwrap_or(HeaderValue::from_static(""));
+            headers.insert(HOST, host.clone());
+            host
+        }
+    }
+}
+
 /// `X-Forwarded-*` and `Forwarded` (RFC 7239): what this gateway saw, behind what a trusted proxy said.
 fn forwarded(headers: &mut HeaderMap, origin: &Origin, host: HeaderValue, prior: Prior) {
-    let mut line = String::with_capacity(96);
-    if let Some(before) = prior.forwarded_for {
-        line.push_str(&before);
-        line.push_str(", ");
-    }
-    let _ = write!(line, "{}", origin.peer);
-    put(headers, X_FORWARDED_FOR, &line);
+    let mut line = behind(prior.forwarded_for, 40);
+    caller::spell(&mut line, origin.peer);
+    put(headers, X_FORWARDED_FOR, line);
 
-    line.clear();
-    if let Some(before) = prior.forwarded {
-        line.push_str(&before);
-        line.push_str(", ");
-    }
     let proto = if origin.https { "https" } else { "http" };
-    let _ = match origin.peer {
-        IpAddr::V4(ip) => write!(line, "for={ip}"),
-        IpAddr::V6(ip) => write!(line, "for=\"[{ip}]\""),
+    let mut line = behind(prior.forwarded, 80);
+    let (open, close) = if origin.peer.is_ipv4() {
+        ("for=", "")
+    } else {
+        ("for=\"[", "]\"")
     };
-    let _ = write!(line, ";host=\"{}\";proto={proto}", origin.authority);
-    put(headers, FORWARDED, &line);
+    line.extend_from_slice(open.as_bytes());
+    caller::spell(&mut line, origin.peer);
+    for part in [close, ";host=\"", origin.authority.as_str(), "\";proto=", proto] {
+        line.extend_from_slice(part.as_bytes());
+    }
+    put(headers, FORWARDED, line);
 
     headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(proto));
     headers.insert(X_FORWARDED_HOST, prior.host.unwrap_or(host));
 }
 
-fn put(headers: &mut HeaderMap, name: HeaderName, value: &str) {
-    if let Ok(value) = HeaderValue::from_str(value) {
+/// The beginning of a line that says something behind what was said before; with room for `more`.
+fn behind(before: Option<String>, more: usize) -> Vec<u8> {
+    let Some(before) = before else {
+        return Vec::with_capacity(more);
+    };
+    let mut line = before.into_bytes();
+    line.extend_from_slice(b", ");
+    line
+}
+
+fn put(headers: &mut HeaderMap, name: HeaderName, value: Vec<u8>) {
+    if let Ok(value) = HeaderValue::from_maybe_shared(Bytes::from(value)) {
         headers.insert(name, value);
     }
 }

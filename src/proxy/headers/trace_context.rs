@@ -1,7 +1,9 @@
 //! W3C Trace Context: passed on, or begun.
 
+use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use uuid::Uuid;
+use uuid::fmt::Simple;
 
 use crate::model::secret;
 
@@ -26,11 +28,17 @@ pub(super) fn put(headers: &mut HeaderMap, request_id: &str) {
 /// sampled: unmarked it would tell upstreams, whose samplers follow their parent, to record nothing at all.
 fn begun(request_id: &str) -> Option<HeaderValue> {
     let trace = match Uuid::try_parse(request_id) {
-        Ok(id) => id.as_u128(),
-        Err(_) => u128::from_be_bytes(secret::random().ok()?),
+        Ok(id) => id,
+        Err(_) => Uuid::from_bytes(secret::random().ok()?),
     };
-    let span = trace & u128::from(u64::MAX);
-    HeaderValue::try_from(format!("00-{trace:032x}-{span:016x}-01")).ok()
+    let mut room = [0; Simple::LENGTH];
+    let trace = trace.simple().encode_lower(&mut room);
+    let (_, span) = trace.split_at(16);
+    let mut line = Vec::with_capacity(55);
+    for part in ["00-", trace, "-", span, "-01"] {
+        line.extend_from_slice(part.as_bytes());
+    }
+    HeaderValue::from_maybe_shared(Bytes::from(line)).ok()
 }
 
 /// `version-trace-parent-flags`, lower-case hex, neither id all zeros, no version `ff`, nothing behind a version that we know.
