@@ -4,9 +4,13 @@
 //! for older ones and for other programs `Accept` decides (RFC 9110 §12.5.1).
 
 use http::header::{ACCEPT, CONTENT_TYPE};
-use http::{HeaderMap, Method};
+use http::{HeaderMap, HeaderName, Method};
 
 use crate::config::RouteKind;
+
+/// Fetch Metadata: how the browser means to use the answer.
+pub const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
+const X_REQUESTED_WITH: HeaderName = HeaderName::from_static("x-requested-with");
 
 /// Whether a request asks for a page.
 pub fn is_page(method: &Method, headers: &HeaderMap, kind: RouteKind) -> bool {
@@ -21,8 +25,11 @@ pub fn is_form(method: &Method, headers: &HeaderMap, kind: RouteKind) -> bool {
 
 /// Whether a person waits for the answer, whatever it will be. Without `Sec-Fetch-Mode`, only what reads and what a plain form sends is a person's.
 pub fn is_persons(method: &Method, headers: &HeaderMap, kind: RouteKind) -> bool {
-    let told = headers.contains_key("sec-fetch-mode");
-    is_page(method, headers, kind) || is_form(method, headers, kind) || (told && shows_a_page(headers, kind))
+    let sends = method == Method::GET
+        || method == Method::HEAD
+        || method == Method::POST && is_urlencoded(headers)
+        || headers.contains_key(&SEC_FETCH_MODE);
+    sends && shows_a_page(headers, kind)
 }
 
 /// Whether the body is what a plain HTML form sends.
@@ -37,18 +44,12 @@ fn shows_a_page(headers: &HeaderMap, kind: RouteKind) -> bool {
     if kind == RouteKind::Api {
         return false;
     }
-    if let Some(mode) = headers.get("sec-fetch-mode") {
+    if let Some(mode) = headers.get(&SEC_FETCH_MODE) {
         return mode == "navigate";
     }
-    if headers.contains_key("x-requested-with") {
-        return false;
-    }
     let taste = Taste::of(headers);
-    match kind {
-        RouteKind::Api => false,
-        RouteKind::Auto => taste.html > 0 && taste.html >= taste.other,
-        RouteKind::Web => taste.html >= taste.other,
-    }
+    let named = taste.html > 0 || kind == RouteKind::Web;
+    named && taste.html >= taste.other && !headers.contains_key(&X_REQUESTED_WITH)
 }
 
 /// How much a client likes HTML, and the best of what else it names, in thousandths.
@@ -64,10 +65,13 @@ impl Taste {
         for line in headers.get_all(ACCEPT) {
             for range in line.to_str().unwrap_or_default().split(',') {
                 let (name, quality) = quality(range);
-                let place = match name.to_ascii_lowercase().as_str() {
-                    "text/html" | "application/xhtml+xml" => &mut taste.html,
-                    "*/*" | "text/*" | "" => continue,
-                    _ => &mut taste.other,
+                let is = |range: &&str| name.eq_ignore_ascii_case(range);
+                let place = if ["text/html", "application/xhtml+xml"].iter().any(is) {
+                    &mut taste.html
+                } else if ["*/*", "text/*", ""].iter().any(is) {
+                    continue;
+                } else {
+                    &mut taste.other
                 };
                 *place = quality.max(*place);
             }
