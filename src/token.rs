@@ -251,7 +251,8 @@ impl Tokens {
                 known.judge(self.state.clock.now())?;
                 known
             }
-            None => self.first_sight(token).await?,
+            // Boxed: seldom needed, and every request's future would carry its room about.
+            None => Box::pin(self.first_sight(token)).await?,
         };
         let (who, clearance) = (&verified.identity, &verified.clearance);
         self.state

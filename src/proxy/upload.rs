@@ -30,9 +30,9 @@ pub enum UploadError {
     Broken,
 }
 
-/// A request's body.
+/// A request's body. Most have none, and a head is moved about with it; so what a flowing one needs is kept elsewhere.
 #[derive(Debug)]
-pub struct Upload(Option<Flowing>);
+pub struct Upload(Option<Box<Flowing>>);
 
 #[derive(Debug)]
 struct Flowing {
@@ -90,7 +90,7 @@ impl Upload {
             patience: Patience::new(idle),
             progress: Arc::clone(&progress),
         };
-        (Self(Some(flowing)), Some(progress))
+        (Self(Some(Box::new(flowing))), Some(progress))
     }
 }
 

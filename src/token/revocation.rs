@@ -95,9 +95,10 @@ impl Revocations {
         }
         self.recall(who, clearance)?;
         match mode {
-            RevocationMode::Strict => self.ask(who, clearance).await,
+            // What waits is boxed: every request's future would carry its room about.
+            RevocationMode::Strict => Box::pin(self.ask(who, clearance)).await,
             _ if self.is_cleared(clearance) => Ok(()),
-            _ => self.clear(who, clearance, max_staleness).await,
+            _ => Box::pin(self.clear(who, clearance, max_staleness)).await,
         }
     }
 

@@ -156,22 +156,26 @@ impl Pool {
                 reused: true,
             });
         }
-        let made = tokio::time::timeout(upstream.connect_timeout, self.connect(server, upstream.idle_timeout)).await;
-        match made.unwrap_or(Err(ConnectError::TimedOut)) {
-            Ok(connection) => {
-                lock(&self.state).penalty = None;
-                metrics.upstream_connection(&upstream.name);
-                Ok(Acquired {
-                    server,
-                    connection,
-                    reused: false,
-                })
-            }
-            Err(error) => {
-                self.punish();
-                Err(error)
-            }
+        // Boxed, since connecting needs much room (TLS) and happens seldom: a request's future would carry that room about.
+        let connection = Box::pin(self.begin(server, upstream)).await?;
+        metrics.upstream_connection(&upstream.name);
+        Ok(Acquired {
+            server,
+            connection,
+            reused: false,
+        })
+    }
+
+    /// A new connection; a server that gives none is passed over for a while.
+    async fn begin(self: &Arc<Self>, server: &Server, upstream: &Upstream) -> Result<Arc<Connection>, ConnectError> {
+        let connecting = self.connect(server, upstream.idle_timeout);
+        let made = tokio::time::timeout(upstream.connect_timeout, connecting).await;
+        let made = made.unwrap_or(Err(ConnectError::TimedOut));
+        match &made {
+            Ok(_) => lock(&self.state).penalty = None,
+            Err(_) => self.punish(),
         }
+        made
     }
 
     /// The connection used last: the oldest ones get to rest, and to be closed.
