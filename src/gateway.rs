@@ -9,20 +9,19 @@
 
 mod audience;
 mod record;
+mod request_id;
 
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use http::header::{CACHE_CONTROL, CONNECTION, SET_COOKIE, STRICT_TRANSPORT_SECURITY};
-use http::{HeaderValue, Request, Response, request};
+use http::{HeaderMap, HeaderValue, Request, Response};
 use hyper::body::Incoming;
 use tokio::runtime::Handle;
 use tokio::task::JoinError;
-use uuid::fmt::Hyphenated;
 
 use crate::config::{RouteKind, Settings};
 use crate::model::clock::Clock;
-use crate::model::secret;
 use crate::portal::{NotRenewed, Portal, Renewed};
 use crate::proxy::gate::{Admitted, Refused};
 use crate::proxy::upstream::Pools;
@@ -34,6 +33,7 @@ use crate::wire::reply::{Code, Problem};
 use crate::wire::{cookie, cors, hygiene, origin};
 use audience::Audience;
 use record::Visit;
+use request_id::RequestIds;
 
 /// A configuration at work, swapped whole at a reload; a request keeps the one that it began with.
 #[derive(Debug)]
@@ -81,6 +81,7 @@ pub struct Shared {
 pub struct Worker {
     shared: Shared,
     pools: Pools,
+    request_ids: RequestIds,
 }
 
 impl Worker {
@@ -89,6 +90,7 @@ impl Worker {
         Self {
             shared,
             pools: Pools::default(),
+            request_ids: RequestIds::new(),
         }
     }
 
@@ -100,7 +102,9 @@ impl Worker {
     /// One request, from arrival to answer. Every outcome is an answer.
     pub async fn handle(&self, peer: &Peer, request: Request<Incoming>) -> Response<Body> {
         let snapshot = self.shared.snapshot.load_full();
-        let mut visit = Visit::begin(&request, self.request_id());
+        let mut visit = self.begin(&request);
+        // On its way down it is handed on a dozen times, and waits in as many futures: a pointer is cheaper to move than a head.
+        let request = Box::new(request);
         let mut response = self.answer(&snapshot, peer, request, &mut visit).await;
         if let (true, Some(hsts)) = (visit.https(peer), &snapshot.hsts) {
             response.headers_mut().insert(STRICT_TRANSPORT_SECURITY, hsts.clone());
@@ -111,7 +115,7 @@ impl Worker {
 
     /// Answers a request that was refused below this page (framing that hyper hides): recorded like any other.
     pub fn refuse<B: http_body::Body>(&self, peer: &Peer, request: &Request<B>, problem: Problem) -> Response<Body> {
-        let visit = Visit::begin(request, self.request_id());
+        let visit = self.begin(request);
         let response = and_close(problem.into_response(visit.request_id()));
         visit.end(&self.shared, peer, &response);
         response
@@ -121,32 +125,36 @@ impl Worker {
         &self,
         snapshot: &Snapshot,
         peer: &Peer,
-        request: Request<Incoming>,
+        request: Box<Request<Incoming>>,
         visit: &mut Visit,
     ) -> Response<Body> {
-        let (head, body) = request.into_parts();
-        let authority = match hygiene::check(peer, &head) {
+        let authority = match hygiene::check(peer, &request) {
             Ok(authority) => authority,
             Err(unclean) => return and_close(unclean.problem().into_response(visit.request_id())),
         };
         let trusted = &snapshot.settings.server.trusted_proxies;
-        let origin = origin::read(peer, authority, &head.headers, trusted, Arc::clone(visit.request_id()));
+        let origin = origin::read(
+            peer,
+            authority,
+            request.headers(),
+            trusted,
+            Arc::clone(visit.request_id()),
+        );
         let origin = visit.arrived(origin);
-        if snapshot.portal.owns(&head.uri) {
-            visit.endpoint(snapshot.portal.endpoint(&head.uri));
-            return self.ours(snapshot, &origin, Request::from_parts(head, body)).await;
+        if snapshot.portal.owns(request.uri()) {
+            visit.endpoint(snapshot.portal.endpoint(request.uri()));
+            return self.ours(snapshot, &origin, request).await;
         }
-        self.theirs(snapshot, &origin, Request::from_parts(head, body), visit)
-            .await
+        self.theirs(snapshot, &origin, request, visit).await
     }
 
     /// A path of our own: the portal answers, where waiting harms nobody.
-    async fn ours(&self, snapshot: &Snapshot, origin: &Arc<Origin>, request: Request<Incoming>) -> Response<Body> {
+    async fn ours(&self, snapshot: &Snapshot, origin: &Arc<Origin>, request: Box<Request<Incoming>>) -> Response<Body> {
         let (portal, from) = (Arc::clone(&snapshot.portal), Arc::clone(origin));
         let answered = self
             .shared
             .control
-            .spawn(async move { portal.answer(&from, request).await })
+            .spawn(async move { portal.answer(&from, *request).await })
             .await;
         answered.unwrap_or_else(|error| broken(&error).into_response(&origin.caller.request_id))
     }
@@ -156,25 +164,23 @@ impl Worker {
         &self,
         snapshot: &Snapshot,
         origin: &Arc<Origin>,
-        request: Request<Incoming>,
+        request: Box<Request<Incoming>>,
         visit: &mut Visit,
     ) -> Response<Body> {
-        let (head, body) = request.into_parts();
-        if let Some(response) = preflight(snapshot, origin, &head, visit) {
+        if let Some(response) = preflight(snapshot, origin, &request, visit) {
             return response;
         }
-        let (host, path) = (origin.authority.host(), head.uri.path());
-        let route = match snapshot.proxy.find(host, &head.method, path) {
+        let (host, path) = (origin.authority.host(), request.uri().path());
+        let route = match snapshot.proxy.find(host, request.method(), path) {
             Ok(route) => route,
             Err(problem) => {
                 let response = problem.into_response(&origin.caller.request_id);
-                return Audience::of(&head, RouteKind::Auto).present(response, &snapshot.portal, origin, None);
+                return Audience::of(&request, RouteKind::Auto).present(response, &snapshot.portal, origin, None);
             }
         };
         visit.found(&route);
-        let audience = Audience::of(&head, route.route.kind);
-        let (admitted, cookies) = self.admit(snapshot, &route, origin, &head).await;
-        let request = Request::from_parts(head, body);
+        let audience = Audience::of(&request, route.route.kind);
+        let (admitted, cookies) = self.admit(snapshot, &route, origin, &request).await;
         let mut response = match admitted {
             Ok(admitted) => {
                 visit.admitted(&admitted);
@@ -195,14 +201,14 @@ impl Worker {
         snapshot: &Snapshot,
         origin: &Arc<Origin>,
         route: &Arc<Found>,
-        request: Request<Incoming>,
+        request: Box<Request<Incoming>>,
         problem: Problem,
     ) -> Response<Body> {
         let (portal, from, kind) = (Arc::clone(&snapshot.portal), Arc::clone(origin), route.route.kind);
         let turned = self
             .shared
             .control
-            .spawn(async move { portal.turn_away(&from, kind, request, problem).await })
+            .spawn(async move { portal.turn_away(&from, kind, *request, problem).await })
             .await;
         turned.unwrap_or_else(|error| broken(&error).into_response(&origin.caller.request_id))
     }
@@ -213,14 +219,18 @@ impl Worker {
         snapshot: &Snapshot,
         route: &Arc<Found>,
         origin: &Arc<Origin>,
-        head: &request::Parts,
+        request: &Request<Incoming>,
     ) -> (Result<Admitted, Refused>, Vec<HeaderValue>) {
-        let judge = |access| snapshot.proxy.admit(route, origin, &head.method, &head.headers, access);
+        let judge = |access| {
+            snapshot
+                .proxy
+                .admit(route, origin, request.method(), request.headers(), access)
+        };
         match judge(None).await {
             Err(Refused::Renewable) => {}
             judged => return (judged, Vec::new()),
         }
-        let (access, cookies) = match self.renew(snapshot, origin, head).await {
+        let (access, cookies) = match self.renew(snapshot, origin, request.headers()).await {
             Ok(Renewed { access, set_cookies }) => (access, set_cookies),
             // No token at all is judged like one that does not count: nobody on an optional route, a refusal on a guarded one.
             Err(NotRenewed::Over { clear }) => (String::new(), clear),
@@ -233,9 +243,9 @@ impl Worker {
         &self,
         snapshot: &Snapshot,
         origin: &Arc<Origin>,
-        head: &request::Parts,
+        headers: &HeaderMap,
     ) -> Result<Renewed, NotRenewed> {
-        let refresh = cookie::find(&head.headers)
+        let refresh = cookie::find(headers)
             .ok()
             .and_then(|ours| ours.refresh.map(str::to_owned));
         let Some(refresh) = refresh else {
@@ -250,10 +260,9 @@ impl Worker {
         renewed.unwrap_or_else(|error| Err(NotRenewed::Failed(broken(&error))))
     }
 
-    /// A UUIDv7. It only tells requests apart, so the nil one will do where the system has no random bytes.
-    fn request_id(&self) -> Arc<str> {
-        let id = secret::uuid_v7(self.shared.clock.now()).unwrap_or_default();
-        Arc::from(&*id.hyphenated().encode_lower(&mut [0; Hyphenated::LENGTH]))
+    fn begin<B: http_body::Body>(&self, request: &Request<B>) -> Visit {
+        let now = self.shared.clock.now();
+        Visit::begin(request, now, self.request_ids.next(now))
     }
 }
 
@@ -276,13 +285,20 @@ fn and_close(mut response: Response<Body>) -> Response<Body> {
 }
 
 /// The answer to a preflight on a route that other origins may call: it is never asked for credentials (Fetch §3.2.2), and never sent on.
-fn preflight(snapshot: &Snapshot, origin: &Origin, head: &request::Parts, visit: &mut Visit) -> Option<Response<Body>> {
-    let asked = cors::preflight(&head.method, &head.headers)?;
-    let found = snapshot.proxy.find(origin.authority.host(), &asked, head.uri.path());
+fn preflight(
+    snapshot: &Snapshot,
+    origin: &Origin,
+    request: &Request<Incoming>,
+    visit: &mut Visit,
+) -> Option<Response<Body>> {
+    let asked = cors::preflight(request.method(), request.headers())?;
+    let found = snapshot
+        .proxy
+        .find(origin.authority.host(), &asked, request.uri().path());
     let route = found.ok().filter(|found| found.route.cors.is_some())?;
     visit.found(&route);
     let cors = route.route.cors.as_ref()?;
-    Some(cors::answer(cors, &head.headers))
+    Some(cors::answer(cors, request.headers()))
 }
 
 /// What whoever cannot sign in here and now is told.

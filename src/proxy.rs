@@ -160,7 +160,7 @@ impl Proxy {
         pools: &Pools,
         admitted: Admitted,
         origin: &Origin,
-        request: Request<Incoming>,
+        request: Box<Request<Incoming>>,
     ) -> Response<Body> {
         match self.answer(pools, &admitted, origin, request).await {
             Ok(response) => response,
@@ -175,7 +175,7 @@ impl Proxy {
         pools: &Pools,
         admitted: &Admitted,
         origin: &Origin,
-        mut request: Request<Incoming>,
+        mut request: Box<Request<Incoming>>,
     ) -> Result<Response<Body>, ProxyError> {
         let found = &*admitted.route;
         let courier = Courier {

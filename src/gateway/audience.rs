@@ -3,7 +3,7 @@
 //! Learnt before the request's head is sent on, and asked only where an answer is ours.
 
 use http::header::ORIGIN;
-use http::{HeaderMap, HeaderValue, Method, Response, Uri, request};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri};
 
 use crate::config::{Route, RouteKind};
 use crate::portal::Portal;
@@ -21,13 +21,13 @@ pub(super) struct Audience {
 }
 
 impl Audience {
-    pub(super) fn of(head: &request::Parts, kind: RouteKind) -> Self {
-        let is_person = navigation::is_persons(&head.method, &head.headers, kind);
-        let reads = head.method == Method::GET || head.method == Method::HEAD;
+    pub(super) fn of<B>(request: &Request<B>, kind: RouteKind) -> Self {
+        let is_person = navigation::is_persons(request.method(), request.headers(), kind);
+        let reads = request.method() == Method::GET || request.method() == Method::HEAD;
         Self {
             is_person,
-            uri: (is_person && reads).then(|| head.uri.clone()),
-            origin: head.headers.get(ORIGIN).cloned(),
+            uri: (is_person && reads).then(|| request.uri().clone()),
+            origin: request.headers().get(ORIGIN).cloned(),
         }
     }
 

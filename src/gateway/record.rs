@@ -7,6 +7,7 @@ use http_body::Body as _;
 use tokio::time::Instant;
 
 use super::Shared;
+use crate::model::clock::Timestamp;
 use crate::model::user::UserId;
 use crate::proxy::Found;
 use crate::proxy::gate::Admitted;
@@ -20,6 +21,7 @@ const NO_ROUTE: &str = "none";
 /// One request on its way.
 pub(super) struct Visit {
     began: Instant,
+    arrived: Timestamp,
     request_id: Arc<str>,
     method: Method,
     uri: Uri,
@@ -36,9 +38,10 @@ enum AnsweredBy {
 }
 
 impl Visit {
-    pub(super) fn begin<B: http_body::Body>(request: &Request<B>, request_id: Arc<str>) -> Self {
+    pub(super) fn begin<B: http_body::Body>(request: &Request<B>, now: Timestamp, request_id: Arc<str>) -> Self {
         Self {
             began: Instant::now(),
+            arrived: now,
             request_id,
             method: request.method().clone(),
             uri: request.uri().clone(),
@@ -98,7 +101,7 @@ impl Visit {
         }
         let origin = self.origin.as_deref();
         shared.access_log.record(&Entry {
-            time: shared.clock.now().minus(took),
+            time: self.arrived,
             request_id: origin.map_or(&self.request_id, |origin| &origin.caller.request_id),
             client: origin.map_or(peer.ip, |origin| origin.caller.ip),
             method: &self.method,

@@ -65,7 +65,7 @@ impl Courier<'_> {
         &self,
         pools: &Pools,
         upstream: &Upstream,
-        request: Request<Incoming>,
+        request: Box<Request<Incoming>>,
     ) -> Result<Response<Body>, ProxyError> {
         let outgoing = self.outgoing(request)?;
         let (response, connection) = self
@@ -84,7 +84,7 @@ impl Courier<'_> {
         ))
     }
 
-    fn outgoing(&self, request: Request<Incoming>) -> Result<Outgoing, ProxyError> {
+    fn outgoing(&self, request: Box<Request<Incoming>>) -> Result<Outgoing, ProxyError> {
         let (mut head, body) = request.into_parts();
         if body.size_hint().lower() > self.found.body_limit {
             return Err(UploadError::TooLarge.into());

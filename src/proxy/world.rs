@@ -170,11 +170,14 @@ async fn deliver(upstream: &Upstream, pools: &Pools, found: &Found, request: Req
         assertion: None,
         keep_authorization: true,
     };
-    courier.deliver(pools, upstream, request).await.unwrap_or_else(|error| {
-        let mut response = Response::new(Body::Full(Bytes::from(format!("refused: {error}"))));
-        *response.status_mut() = StatusCode::BAD_GATEWAY;
-        response
-    })
+    courier
+        .deliver(pools, upstream, Box::new(request))
+        .await
+        .unwrap_or_else(|error| {
+            let mut response = Response::new(Body::Full(Bytes::from(format!("refused: {error}"))));
+            *response.status_mut() = StatusCode::BAD_GATEWAY;
+            response
+        })
 }
 
 /// Raw bytes.

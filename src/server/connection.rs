@@ -192,9 +192,8 @@ impl Visit {
             return self.door.worker.handle(&self.peer, request).await;
         }
         let snapshot = self.door.worker.snapshot();
-        let (head, _) = request.into_parts();
-        let response = redirect::answer(&snapshot.settings, &self.peer, &head, &self.request_id());
-        self.count("redirect", &head.method, &response);
+        let response = redirect::answer(&snapshot.settings, &self.peer, &request, &self.request_id());
+        self.count("redirect", request.method(), &response);
         response
     }
 

@@ -6,7 +6,7 @@
 
 use http::header::CONNECTION;
 use http::uri::{Authority, PathAndQuery};
-use http::{HeaderValue, Response, StatusCode, Uri, request};
+use http::{HeaderValue, Request, Response, StatusCode, Uri};
 
 use crate::config::{HostPattern, Settings};
 use crate::wire::Body;
@@ -15,11 +15,11 @@ use crate::wire::origin::Peer;
 use crate::wire::reply::{self, Code, Problem};
 
 /// The answer to any request in the clear: 308, so that the method stays (RFC 9110 §15.4.9).
-pub fn answer(settings: &Settings, peer: &Peer, head: &request::Parts, request_id: &str) -> Response<Body> {
-    let problem = match hygiene::check(peer, head) {
+pub fn answer<B>(settings: &Settings, peer: &Peer, request: &Request<B>, request_id: &str) -> Response<Body> {
+    let problem = match hygiene::check(peer, request) {
         Ok(authority) => match reply::redirect(
             StatusCode::PERMANENT_REDIRECT,
-            &location(settings, &authority, &head.uri),
+            &location(settings, &authority, request.uri()),
         ) {
             Some(response) => return response,
             None => Problem::new(Code::BadRequest, "The target cannot stand in a redirect."),

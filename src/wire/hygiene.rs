@@ -8,7 +8,7 @@ use std::net::Ipv6Addr;
 
 use http::header::{CONTENT_LENGTH, HOST, HeaderName, HeaderValue, TE, TRANSFER_ENCODING, UPGRADE};
 use http::uri::Authority;
-use http::{HeaderMap, Method, StatusCode, Version, request};
+use http::{HeaderMap, Method, Request, StatusCode, Version};
 
 use super::origin::Peer;
 use super::reply::{Code, Problem};
@@ -42,7 +42,7 @@ impl Unclean {
 }
 
 /// Checks framing, method, target and authority; returns the one authority that the request is for, lower case.
-pub fn check(peer: &Peer, head: &request::Parts) -> Result<Authority, Unclean> {
+pub fn check<B>(peer: &Peer, head: &Request<B>) -> Result<Authority, Unclean> {
     check_target(head)?;
     check_fields(head)?;
     let authority = authority(head)?;
@@ -145,11 +145,11 @@ fn check_shortest(lead: u8, rest: &std::str::Bytes<'_>) -> Result<(), Unclean> {
 }
 
 /// Methods and request targets (RFC 9112 §3.2): origin-form, and absolute-form whose authority agrees with `Host`; a proxy for others we are not.
-fn check_target(head: &request::Parts) -> Result<(), Unclean> {
-    if head.method == Method::CONNECT || head.method == Method::TRACE {
+fn check_target<B>(head: &Request<B>) -> Result<(), Unclean> {
+    if head.method() == Method::CONNECT || head.method() == Method::TRACE {
         return Err(Unclean::bad("this method is not served here"));
     }
-    let uri = &head.uri;
+    let uri = head.uri();
     if !uri.path().starts_with('/') {
         return Err(Unclean::bad("the request target must be a path"));
     }
@@ -161,18 +161,18 @@ fn check_target(head: &request::Parts) -> Result<(), Unclean> {
 }
 
 /// One look at every name; what is looked for is told by length and first letter, so ordinary fields cost a comparison of two numbers.
-fn check_fields(head: &request::Parts) -> Result<(), Unclean> {
-    for name in head.headers.keys() {
+fn check_fields<B>(head: &Request<B>) -> Result<(), Unclean> {
+    for name in head.headers().keys() {
         let text = name.as_str().as_bytes();
         match (text.len(), text.first()) {
-            (14, Some(b'c')) => check_framing_field(name, &CONTENT_LENGTH, || content_length(&head.headers))?,
+            (14, Some(b'c')) => check_framing_field(name, &CONTENT_LENGTH, || content_length(head.headers()))?,
             (17, Some(b't')) => check_framing_field(name, &TRANSFER_ENCODING, || transfer_encoding(head))?,
             (4, Some(b'h')) => check_framing_field(name, &HOST, || Ok(()))?,
             (7, Some(b'u')) if *name == UPGRADE => upgrade(head)?,
             (14, Some(b'h')) if name.as_str() == "http2-settings" => {
                 return Err(Unclean::bad("an upgrade to HTTP/2 in cleartext is not served here"));
             }
-            (2 | 10 | 16, Some(b't' | b'c' | b'k' | b'p')) if head.version == Version::HTTP_2 => {
+            (2 | 10 | 16, Some(b't' | b'c' | b'k' | b'p')) if head.version() == Version::HTTP_2 => {
                 connection_field(head, name)?
             }
             _ => {}
@@ -218,11 +218,11 @@ fn content_length(headers: &HeaderMap) -> Result<(), Unclean> {
 }
 
 /// Exactly one `chunked`, in HTTP/1.1 only (RFC 9112 §6.1).
-fn transfer_encoding(head: &request::Parts) -> Result<(), Unclean> {
-    if head.version != Version::HTTP_11 {
+fn transfer_encoding<B>(head: &Request<B>) -> Result<(), Unclean> {
+    if head.version() != Version::HTTP_11 {
         return Err(Unclean::bad("Transfer-Encoding belongs to HTTP/1.1 alone"));
     }
-    let mut lines = head.headers.get_all(TRANSFER_ENCODING).iter();
+    let mut lines = head.headers().get_all(TRANSFER_ENCODING).iter();
     let chunked = lines
         .next()
         .is_some_and(|line| line.as_bytes().eq_ignore_ascii_case(b"chunked"));
@@ -236,11 +236,11 @@ fn transfer_encoding(head: &request::Parts) -> Result<(), Unclean> {
 }
 
 /// `h2c` is refused wherever it stands in the list (RFC 9113 §3.1 withdrew it): behind an upgrade that only the upstream sees, anything could pass.
-fn upgrade(head: &request::Parts) -> Result<(), Unclean> {
-    if head.version == Version::HTTP_2 {
+fn upgrade<B>(head: &Request<B>) -> Result<(), Unclean> {
+    if head.version() == Version::HTTP_2 {
         return Err(Unclean::bad("a connection-specific field in HTTP/2"));
     }
-    let lines = head.headers.get_all(UPGRADE).iter();
+    let lines = head.headers().get_all(UPGRADE).iter();
     let mut protocols = lines.flat_map(|line| line.as_bytes().split(|&b| b == b','));
     if protocols.any(|protocol| protocol.trim_ascii().eq_ignore_ascii_case(b"h2c")) {
         return Err(Unclean::bad("an upgrade to HTTP/2 in cleartext is not served here"));
@@ -249,10 +249,10 @@ fn upgrade(head: &request::Parts) -> Result<(), Unclean> {
 }
 
 /// RFC 9113 §8.2.2: no connection-specific fields, and `TE` says `trailers` at most.
-fn connection_field(head: &request::Parts, name: &HeaderName) -> Result<(), Unclean> {
+fn connection_field<B>(head: &Request<B>, name: &HeaderName) -> Result<(), Unclean> {
     let refused = match name.as_str() {
         "connection" | "keep-alive" | "proxy-connection" => true,
-        "te" => !head.headers.get_all(TE).iter().all(|line| line == "trailers"),
+        "te" => !head.headers().get_all(TE).iter().all(|line| line == "trailers"),
         _ => false,
     };
     if refused {
@@ -262,13 +262,13 @@ fn connection_field(head: &request::Parts, name: &HeaderName) -> Result<(), Uncl
 }
 
 /// The one authority: `Host`, or the target's own, which must not differ (RFC 9112 §3.2.2, RFC 9113 §8.3.1).
-fn authority(head: &request::Parts) -> Result<Authority, Unclean> {
-    let mut lines = head.headers.get_all(HOST).iter();
+fn authority<B>(head: &Request<B>) -> Result<Authority, Unclean> {
+    let mut lines = head.headers().get_all(HOST).iter();
     let host = lines.next().map(HeaderValue::as_bytes);
     if lines.next().is_some() {
         return Err(Unclean::bad("more than one Host"));
     }
-    let target = head.uri.authority();
+    let target = head.uri().authority();
     match (host, target) {
         (Some(host), Some(target)) if !host.eq_ignore_ascii_case(target.as_str().as_bytes()) => {
             Err(Unclean::bad("Host and the request target name different authorities"))

@@ -1,6 +1,6 @@
 //! Every spelling that must be refused, and the ordinary ones that must not.
 
-use http::{Request, StatusCode, Version};
+use http::{StatusCode, Version};
 use proptest::prelude::*;
 
 use super::*;
@@ -13,12 +13,12 @@ fn peer(server_name: Option<&str>) -> Peer {
     }
 }
 
-fn head(method: &str, target: &str, version: Version, headers: &[(&str, &str)]) -> request::Parts {
+fn head(method: &str, target: &str, version: Version, headers: &[(&str, &str)]) -> Request<()> {
     let mut request = Request::builder().method(method).uri(target).version(version);
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
-    request.body(()).unwrap().into_parts().0
+    request.body(()).unwrap()
 }
 
 #[track_caller]
