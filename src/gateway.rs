@@ -170,7 +170,7 @@ impl Worker {
         if let Some(response) = preflight(snapshot, origin, &request, visit) {
             return response;
         }
-        let (host, path) = (origin.authority.host(), request.uri().path());
+        let (host, path) = (hygiene::host(&origin.authority), request.uri().path());
         let route = match snapshot.proxy.find(host, request.method(), path) {
             Ok(route) => route,
             Err(problem) => {
@@ -294,7 +294,7 @@ fn preflight(
     let asked = cors::preflight(request.method(), request.headers())?;
     let found = snapshot
         .proxy
-        .find(origin.authority.host(), &asked, request.uri().path());
+        .find(hygiene::host(&origin.authority), &asked, request.uri().path());
     let route = found.ok().filter(|found| found.route.cors.is_some())?;
     visit.found(&route);
     let cors = route.route.cors.as_ref()?;

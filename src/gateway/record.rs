@@ -13,6 +13,7 @@ use crate::proxy::Found;
 use crate::proxy::gate::Admitted;
 use crate::telemetry::access::Entry;
 use crate::wire::Body;
+use crate::wire::hygiene;
 use crate::wire::origin::{Origin, Peer};
 
 /// Stands for a route in metrics and logs where there is none: refused before, or not found.
@@ -105,7 +106,7 @@ impl Visit {
             request_id: origin.map_or(&self.request_id, |origin| &origin.caller.request_id),
             client: origin.map_or(peer.ip, |origin| origin.caller.ip),
             method: &self.method,
-            host: origin.map_or("", |origin| origin.authority.host()),
+            host: origin.map_or("", |origin| hygiene::host(&origin.authority)),
             path: self.uri.path(),
             route,
             status: status.as_u16(),

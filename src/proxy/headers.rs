@@ -15,7 +15,6 @@ use http::header::{
 use http::{HeaderMap, HeaderValue};
 
 use crate::config::Route;
-use crate::model::caller;
 use crate::token::verify::Verified;
 use crate::wire::origin::Origin;
 use crate::wire::{cookie, hygiene};
@@ -176,40 +175,41 @@ fn put_host(headers: &mut HeaderMap, authority: &str) -> HeaderValue {
 
 /// `X-Forwarded-*` and `Forwarded` (RFC 7239): what this gateway saw, behind what a trusted proxy said.
 fn forwarded(headers: &mut HeaderMap, origin: &Origin, host: HeaderValue, prior: Prior) {
-    let mut line = behind(prior.forwarded_for, 40);
-    caller::spell(&mut line, origin.peer);
-    put(headers, X_FORWARDED_FOR, line);
-
-    let proto = if origin.https { "https" } else { "http" };
-    let mut line = behind(prior.forwarded, 80);
-    let (open, close) = if origin.peer.is_ipv4() {
-        ("for=", "")
-    } else {
-        ("for=\"[", "]\"")
-    };
-    line.extend_from_slice(open.as_bytes());
-    caller::spell(&mut line, origin.peer);
-    for part in [close, ";host=\"", origin.authority.as_str(), "\";proto=", proto] {
-        line.extend_from_slice(part.as_bytes());
+    match prior.forwarded_for {
+        None => drop(headers.insert(X_FORWARDED_FOR, origin.peer_text.clone())),
+        before => put(headers, X_FORWARDED_FOR, &[origin.peer_text.as_bytes()], before),
     }
-    put(headers, FORWARDED, line);
+    let proto = if origin.https { "https" } else { "http" };
+    let (open, close) = if origin.peer.is_ipv4() {
+        ("for=", ";host=\"")
+    } else {
+        ("for=\"[", "]\";host=\"")
+    };
+    let (peer, authority) = (origin.peer_text.as_bytes(), origin.authority.as_str().as_bytes());
+    let element = [
+        open.as_bytes(),
+        peer,
+        close.as_bytes(),
+        authority,
+        b"\";proto=",
+        proto.as_bytes(),
+    ];
+    put(headers, FORWARDED, &element, prior.forwarded);
 
     headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(proto));
     headers.insert(X_FORWARDED_HOST, prior.host.unwrap_or(host));
 }
 
-/// The beginning of a line that says something behind what was said before; with room for `more`.
-fn behind(before: Option<String>, more: usize) -> Vec<u8> {
-    let Some(before) = before else {
-        return Vec::with_capacity(more);
-    };
-    let mut line = before.into_bytes();
-    line.extend_from_slice(b", ");
-    line
-}
-
-fn put(headers: &mut HeaderMap, name: HeaderName, value: Vec<u8>) {
-    if let Ok(value) = HeaderValue::from_maybe_shared(Bytes::from(value)) {
+/// Sets a field to its pieces, behind what was said `before`.
+fn put(headers: &mut HeaderMap, name: HeaderName, pieces: &[&[u8]], before: Option<String>) {
+    let mut line = before.map_or_else(|| Vec::with_capacity(96), String::into_bytes);
+    if !line.is_empty() {
+        line.extend_from_slice(b", ");
+    }
+    for piece in pieces {
+        line.extend_from_slice(piece);
+    }
+    if let Ok(value) = HeaderValue::from_maybe_shared(Bytes::from(line)) {
         headers.insert(name, value);
     }
 }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderName, Request, Response, StatusCode};
+use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -73,6 +73,7 @@ pub(super) fn origin(trusted: bool) -> Origin {
             request_id: Arc::from("0190a3b2-7c4d-7e5f-8a9b-0c1d2e3f4a5b"),
         },
         peer: [192, 0, 2, 1].into(),
+        peer_text: HeaderValue::from_static("192.0.2.1"),
         trusted,
         https: true,
         authority: "app.test:8443".parse().unwrap(),

@@ -87,11 +87,7 @@ impl Door {
         let snapshot = self.worker.snapshot();
         let limits = &snapshot.settings.server.limits;
         let Newcomer { stream, peer, seat } = newcomer;
-        let mut peer = Peer {
-            ip: peer.ip().to_canonical(),
-            tls: false,
-            server_name: None,
-        };
+        let mut peer = Peer::new(peer.ip());
         let tls = match (self.kind, &self.tls) {
             (Kind::Tls, Some(tls)) => tls.clone(),
             (Kind::Tls, None) => return,

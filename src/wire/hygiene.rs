@@ -6,7 +6,7 @@
 
 use std::net::Ipv6Addr;
 
-use http::header::{CONTENT_LENGTH, HOST, HeaderName, HeaderValue, TE, TRANSFER_ENCODING, UPGRADE};
+use http::header::{CONTENT_LENGTH, HOST, HeaderName, TE, TRANSFER_ENCODING, UPGRADE};
 use http::uri::Authority;
 use http::{HeaderMap, Method, Request, StatusCode, Version};
 
@@ -45,7 +45,7 @@ impl Unclean {
 pub fn check<B>(peer: &Peer, head: &Request<B>) -> Result<Authority, Unclean> {
     check_target(head)?;
     check_fields(head)?;
-    let authority = authority(head)?;
+    let authority = authority(peer, head)?;
     check_server_name(peer, &authority)?;
     Ok(authority)
 }
@@ -262,20 +262,23 @@ fn connection_field<B>(head: &Request<B>, name: &HeaderName) -> Result<(), Uncle
 }
 
 /// The one authority: `Host`, or the target's own, which must not differ (RFC 9112 §3.2.2, RFC 9113 §8.3.1).
-fn authority<B>(head: &Request<B>) -> Result<Authority, Unclean> {
+fn authority<B>(peer: &Peer, head: &Request<B>) -> Result<Authority, Unclean> {
     let mut lines = head.headers().get_all(HOST).iter();
-    let host = lines.next().map(HeaderValue::as_bytes);
+    let host = lines.next();
     if lines.next().is_some() {
         return Err(Unclean::bad("more than one Host"));
     }
     let target = head.uri().authority();
     match (host, target) {
-        (Some(host), Some(target)) if !host.eq_ignore_ascii_case(target.as_str().as_bytes()) => {
+        (Some(host), Some(target)) if !host.as_bytes().eq_ignore_ascii_case(target.as_str().as_bytes()) => {
             Err(Unclean::bad("Host and the request target name different authorities"))
         }
         (_, Some(target)) if is_plain(target.as_str()) => Ok(target.clone()),
         (_, Some(target)) => parse(target.as_str().as_bytes()),
-        (Some(host), None) => parse(host),
+        (Some(host), None) => match peer.known_host.recall(host) {
+            Some(authority) => Ok(authority),
+            None => parse(host.as_bytes()).inspect(|authority| peer.known_host.keep(host, authority)),
+        },
         (None, None) => Err(Unclean::bad("Host is missing")),
     }
 }
@@ -317,11 +320,18 @@ fn is_host_name(host: &str) -> bool {
             .all(|label| !label.is_empty() && label.len() <= 63 && label.bytes().all(letter))
 }
 
-/// Host and port of an authority; brackets stay with the host.
+/// The host of a validated authority, without its port; brackets stay. `Authority::host` looks for a user and more that cannot be there.
+pub fn host(authority: &Authority) -> &str {
+    split_port(authority.as_str()).0
+}
+
+/// Host and port of an authority; brackets stay with the host. Looked for from the end, since that is where a port is, and hosts are long.
 fn split_port(text: &str) -> (&str, Option<&str>) {
-    match text.rsplit_once(':') {
-        Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
-        _ => (text, None),
+    let digits = text.bytes().rev().take_while(u8::is_ascii_digit).count();
+    let (rest, port) = text.split_at(text.len() - digits);
+    match rest.strip_suffix(':') {
+        Some(host) => (host, Some(port)),
+        None => (text, None),
     }
 }
 

@@ -3,6 +3,7 @@
 //! Only a peer in `trusted_proxies` can say anything about anybody else, and of what it says the right-most word counts: everything to the left of it
 //! came from further away. `Forwarded` (RFC 7239) is not read: two headers that say the same can disagree, and every proxy in use sends the older ones.
 
+use std::cell::RefCell;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
@@ -14,7 +15,7 @@ use ipnet::IpNet;
 use crate::model::caller::Caller;
 
 /// The other end of a connection.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Peer {
     /// Its address, mapped IPv4 unmapped.
     pub ip: IpAddr,
@@ -22,6 +23,42 @@ pub struct Peer {
     pub tls: bool,
     /// The host that the TLS hello named (SNI), lower case.
     pub server_name: Option<Arc<str>>,
+    /// The address as headers spell it; made once for all its requests.
+    pub text: HeaderValue,
+    /// The host that it asked for last.
+    pub known_host: KnownHost,
+}
+
+impl Peer {
+    /// Somebody at `ip`, in the clear.
+    pub fn new(ip: IpAddr) -> Self {
+        let ip = ip.to_canonical();
+        Self {
+            ip,
+            tls: false,
+            server_name: None,
+            text: HeaderValue::try_from(ip.to_string()).unwrap_or(HeaderValue::from_static("unknown")),
+            known_host: KnownHost::default(),
+        }
+    }
+}
+
+/// The `Host` that a connection sent last and what was made of it: most ask for one all their life, and the same octets need not be judged twice.
+#[derive(Debug, Default)]
+pub struct KnownHost(RefCell<Option<(Box<[u8]>, Authority)>>);
+
+impl KnownHost {
+    /// The authority of exactly these octets, if they came last.
+    pub fn recall(&self, host: &HeaderValue) -> Option<Authority> {
+        let known = self.0.borrow();
+        let (text, authority) = known.as_ref()?;
+        (**text == *host.as_bytes()).then(|| authority.clone())
+    }
+
+    /// Keeps a `Host` that was found well-formed; a copy, so that it does not hold what was read with it in memory.
+    pub fn keep(&self, host: &HeaderValue, authority: &Authority) {
+        *self.0.borrow_mut() = Some((host.as_bytes().into(), authority.clone()));
+    }
 }
 
 /// Where one request comes from.
@@ -31,6 +68,8 @@ pub struct Origin {
     pub caller: Caller,
     /// The peer itself.
     pub peer: IpAddr,
+    /// Its address as headers spell it.
+    pub peer_text: HeaderValue,
     /// Whether the peer is a trusted proxy.
     pub trusted: bool,
     /// Whether the client's own connection was over TLS: to us, or, says a trusted proxy, to it.
@@ -67,6 +106,7 @@ pub fn read(
             request_id,
         },
         peer: peer.ip,
+        peer_text: peer.text.clone(),
         trusted,
         https,
         authority,
@@ -217,9 +257,8 @@ mod tests {
 
     fn peer(ip: &str) -> Peer {
         Peer {
-            ip: ip.parse().unwrap(),
             tls: true,
-            server_name: None,
+            ..Peer::new(ip.parse().unwrap())
         }
     }
 

@@ -1,5 +1,6 @@
 //! The JSON face, asked without a network.
 
+use http::HeaderValue;
 use http::header::{AUTHORIZATION, COOKIE};
 use http::uri::Authority;
 use http_body_util::{BodyExt, Full};
@@ -81,6 +82,7 @@ impl Site {
         let origin = Origin {
             caller: caller(),
             peer: caller().ip,
+            peer_text: HeaderValue::try_from(caller().ip.to_string()).unwrap(),
             trusted: false,
             https: true,
             authority: Authority::from_static("localhost:8443"),

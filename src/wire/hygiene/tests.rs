@@ -7,9 +7,9 @@ use super::*;
 
 fn peer(server_name: Option<&str>) -> Peer {
     Peer {
-        ip: [192, 0, 2, 1].into(),
         tls: server_name.is_some(),
         server_name: server_name.map(Into::into),
+        ..Peer::new([192, 0, 2, 1].into())
     }
 }
 
