@@ -138,6 +138,10 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Traced<T> {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        // A head alone is one piece, and sending one costs the system less than gathering several.
+        if let [only] = bufs {
+            return self.poll_write(cx, only);
+        }
         let traced = self.get_mut();
         if !traced.trace.is_recording() {
             return Pin::new(&mut traced.io).poll_write_vectored(cx, bufs);
