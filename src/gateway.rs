@@ -109,7 +109,7 @@ impl Worker {
         if let (true, Some(hsts)) = (visit.https(peer), &snapshot.hsts) {
             response.headers_mut().insert(STRICT_TRANSPORT_SECURITY, hsts.clone());
         }
-        visit.end(&self.shared, peer, &response);
+        visit.end(&self.shared, &snapshot, peer, &response);
         response
     }
 
@@ -117,7 +117,7 @@ impl Worker {
     pub fn refuse<B: http_body::Body>(&self, peer: &Peer, request: &Request<B>, problem: Problem) -> Response<Body> {
         let visit = self.begin(request);
         let response = and_close(problem.into_response(visit.request_id()));
-        visit.end(&self.shared, peer, &response);
+        visit.end(&self.shared, &self.snapshot(), peer, &response);
         response
     }
 

@@ -30,6 +30,9 @@ use api::Api;
 use endpoint::Endpoint;
 use pages::{Page, Pages};
 
+/// Paths under it have meanings of their own at every site (RFC 8615); a few are ours.
+const WELL_KNOWN: &str = "/.well-known/";
+
 /// A session renewed in the middle of a proxied request.
 #[derive(Clone)]
 pub struct Renewed {
@@ -91,6 +94,22 @@ impl Portal {
         let endpoint = Endpoint::find(base, path).map(Endpoint::name);
         let page = || Page::find(base, path).map(Page::name);
         endpoint.or_else(page).unwrap_or("auth.unknown")
+    }
+
+    /// Whether a path is at a place of ours, however its letters are spelled: under `base_path`, or where every site keeps its well-known paths.
+    pub fn is_near(&self, path: &str) -> bool {
+        let base = &self.api.base;
+        let below = path.get(..base.len()).filter(|start| start.eq_ignore_ascii_case(base));
+        let rest = below.and_then(|start| path.strip_prefix(start));
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/')) || path.starts_with(WELL_KNOWN)
+    }
+
+    /// Whether a path is one of ours to the letter, with nothing in it that somebody made up.
+    pub fn has(&self, path: &str) -> bool {
+        match Endpoint::find(&self.api.base, path) {
+            Some(endpoint) => endpoint.is_plain(),
+            None => self.pages.has(path) || path == pages::NOT_THERE,
+        }
     }
 
     /// Answers a request for one of our paths. Runs on the control plane.

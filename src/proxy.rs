@@ -32,6 +32,7 @@ use crate::wire::Body;
 use crate::wire::hygiene;
 use crate::wire::origin::Origin;
 use crate::wire::reply::{Code, Problem};
+pub use disguise::seen_through;
 use forward::Courier;
 use gate::{Admitted, Gate, Knock, Refused};
 use headers::Boundary;

@@ -6,11 +6,11 @@ use http::{Method, Request, Response, Uri};
 use http_body::Body as _;
 use tokio::time::Instant;
 
-use super::Shared;
+use super::{Shared, Snapshot};
 use crate::model::clock::Timestamp;
 use crate::model::user::UserId;
-use crate::proxy::Found;
 use crate::proxy::gate::Admitted;
+use crate::proxy::{self, Found};
 use crate::telemetry::access::Entry;
 use crate::wire::Body;
 use crate::wire::hygiene;
@@ -18,6 +18,8 @@ use crate::wire::origin::{Origin, Peer};
 
 /// Stands for a route in metrics and logs where there is none: refused before, or not found.
 const NO_ROUTE: &str = "none";
+/// Stands in the log for a path at a place of ours that is none of ours.
+const UNKNOWN_PATH: &str = "(unknown)";
 
 /// One request on its way.
 pub(super) struct Visit {
@@ -80,7 +82,7 @@ impl Visit {
     }
 
     /// Counts the request and writes it down. For a streamed answer that is when its head is ready: what comes after is the network's time.
-    pub(super) fn end(self, shared: &Shared, peer: &Peer, response: &Response<Body>) {
+    pub(super) fn end(self, shared: &Shared, snapshot: &Snapshot, peer: &Peer, response: &Response<Body>) {
         let took = self.began.elapsed();
         let status = response.status();
         let route = match &self.answered_by {
@@ -101,13 +103,17 @@ impl Visit {
             return;
         }
         let origin = self.origin.as_deref();
+        let path = match self.answered_by {
+            AnsweredBy::Route(_) => self.uri.path(),
+            AnsweredBy::Endpoint(_) | AnsweredBy::Nobody => loggable(snapshot, self.uri.path()),
+        };
         shared.access_log.record(&Entry {
             time: self.arrived,
             request_id: origin.map_or(&self.request_id, |origin| &origin.caller.request_id),
             client: origin.map_or(peer.ip, |origin| origin.caller.ip),
             method: &self.method,
             host: origin.map_or("", |origin| hygiene::host(&origin.authority)),
-            path: self.uri.path(),
+            path,
             route,
             status: status.as_u16(),
             took,
@@ -116,4 +122,12 @@ impl Visit {
             user: self.user,
         });
     }
+}
+
+/// A path that no route answered, as it may be written down. Where our own pages are, in this spelling or any that a reader might take for it, what is no path
+/// of ours may be a token that was put behind the wrong slash.
+fn loggable<'a>(snapshot: &Snapshot, path: &'a str) -> &'a str {
+    let portal = &snapshot.portal;
+    let near = portal.is_near(path) || proxy::seen_through(path).is_some_and(|seen| portal.is_near(&seen));
+    if near && !portal.has(path) { UNKNOWN_PATH } else { path }
 }

@@ -51,6 +51,11 @@ impl Endpoint {
             || [JWKS, CHANGE_PASSWORD, NOT_THERE].contains(&path)
     }
 
+    /// Whether its path holds nothing that somebody made up.
+    pub(super) fn is_plain(self) -> bool {
+        self != Self::Session(None)
+    }
+
     /// Its name in metrics and logs.
     pub(super) fn name(self) -> &'static str {
         match self {

@@ -95,6 +95,14 @@ impl Pages {
         page.takes(&head.method, &head.headers).then_some(page)
     }
 
+    /// Whether there is a page of exactly this path.
+    pub(super) fn has(&self, path: &str) -> bool {
+        match Page::find(&self.look.base, path) {
+            Some(Page::Asset) => self.look.asset(path).is_some(),
+            page => page.is_some(),
+        }
+    }
+
     /// Answers a request for a page.
     pub(super) async fn answer<B>(&self, page: Page, origin: &Origin, request: Request<B>) -> Response<Body>
     where

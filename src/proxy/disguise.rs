@@ -11,7 +11,7 @@ use std::borrow::Cow;
 const ROUNDS: usize = 3;
 
 /// The other reading; `None` where there is no other.
-pub(super) fn seen_through(path: &str) -> Option<String> {
+pub fn seen_through(path: &str) -> Option<String> {
     is_suspicious(path.as_bytes()).then(|| plain(&decoded(path)))
 }
 

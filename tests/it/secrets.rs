@@ -73,6 +73,73 @@ async fn secrets_in_odd_places_are_not_written_either() {
     browser.post("/auth/logout").send().await.is(204);
 }
 
+/// What stands in the log for a path that is none of ours, at a place of ours.
+const UNKNOWN: &str = "(unknown)";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_put_into_a_path_of_ours_is_not_written() {
+    let upstream = Upstream::friendly();
+    // No route for "/": what is at no place of ours belongs to nobody.
+    let world = World::with(&upstream, |config| {
+        config.set("log.level", "trace").route("app", "path = \"/things\"");
+    });
+    let ada = world.person("ada").await;
+    let secret = ada.access.as_str();
+    let mut expected = 0;
+    for path in [
+        "/auth/TOKEN",
+        "/auth/reset/TOKEN?x=1",
+        "/auth/login/TOKEN",
+        "/auth/sessions/TOKEN",
+        "/auth/assets/TOKEN",
+        "/auth/assets/TOKEN.css",
+        "/.well-known/TOKEN",
+        "/.well-known/jwks.json/TOKEN",
+        "/AUTH/TOKEN",
+        "/%61uth/login/TOKEN",
+        "/x/%252e%252e/auth/TOKEN",
+    ] {
+        let path = path.replace("TOKEN", secret);
+        for client in [world.client(), world.client().h2()] {
+            let answer = client.get(&path).send().await;
+            assert!(matches!(answer.status, 400 | 404 | 405), "{}", answer.status);
+            expected += 1;
+        }
+    }
+    // Refused before anybody asks whose path it is: for the path, and for the framing.
+    for (path, more) in [
+        ("//auth/TOKEN", ""),
+        ("/auth/../TOKEN", ""),
+        ("/auth/login;TOKEN", ""),
+        ("/auth/TOKEN", "Content-Length: 1\r\nTransfer-Encoding: chunked\r\n"),
+    ] {
+        let (path, host) = (path.replace("TOKEN", secret), world.authority());
+        let request = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n{more}\r\n");
+        let status = world.tls().ask(&request).status;
+        assert!(matches!(status, 400 | 404), "{status}: {path}");
+        expected += 1;
+    }
+    ada.client.get("/auth/me").bearer(secret).send().await.is(200);
+    ada.client.get("/nowhere").send().await.is(404);
+
+    let paths = until("every request is in the access log", || {
+        let entries = world.access_log().into_iter();
+        let paths: Vec<String> = entries
+            .filter_map(|entry| Some(entry["path"].as_str()?.to_owned()))
+            .collect();
+        paths.iter().any(|path| path == "/nowhere").then_some(paths)
+    });
+    assert_eq!(
+        paths.iter().filter(|path| *path == UNKNOWN).count(),
+        expected,
+        "{paths:?}"
+    );
+    assert!(
+        paths.iter().any(|path| path == "/auth/me"),
+        "paths that exist are named: {paths:?}"
+    );
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_logs_tell_what_happened_to_whom() {
     let upstream = Upstream::friendly();

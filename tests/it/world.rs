@@ -344,6 +344,7 @@ impl Drop for World {
             ("the metrics", metrics),
         ];
         self.secrets.must_not_occur_in(&written);
+        secrets::no_path_of_ours_is_made_up(&self.access_log());
     }
 }
 

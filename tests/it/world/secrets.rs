@@ -62,6 +62,23 @@ impl Secrets {
     }
 }
 
+/// Fails when the access log shows a path under `/auth` that somebody made up: it might be a token.
+#[track_caller]
+pub fn no_path_of_ours_is_made_up(access_log: &[Value]) {
+    for path in access_log.iter().filter_map(|entry| entry["path"].as_str()) {
+        let Some(rest) = path.strip_prefix("/auth/") else {
+            continue;
+        };
+        let known = match rest.split_once('/') {
+            Some(("sessions", id)) => id.parse::<uuid::Uuid>().is_ok(),
+            Some(("assets", name)) => name.split_once('.').is_some_and(|(hash, _)| hash.len() == 16),
+            Some(_) => rest == "logout/all",
+            None => rest.bytes().all(|byte| byte.is_ascii_lowercase()) && rest.len() < 10,
+        };
+        assert!(known, "the access log shows a path as it came: {path}");
+    }
+}
+
 fn occurs(line: &str, value: &str) -> bool {
     line.contains(needle(value))
 }
