@@ -164,7 +164,14 @@ impl Auth {
         live.map(|session| (account.user, session)).ok_or(over)
     }
 
-    fn record(&self, what: &'static str, caller: Option<&Caller>, user: Option<UserId>, session: Option<SessionId>) {
+    /// Writes a security event down; what comes back is the wait until a crash can no longer take it, which everything that answers somebody awaits.
+    fn record<'a>(
+        &'a self,
+        what: &'static str,
+        caller: Option<&Caller>,
+        user: Option<UserId>,
+        session: Option<SessionId>,
+    ) -> impl Future<Output = ()> + use<'a> {
         self.audit.record(Event {
             what,
             caller,
@@ -172,6 +179,7 @@ impl Auth {
             session,
             detail: "",
         });
+        self.audit.written()
     }
 }
 

@@ -14,7 +14,8 @@ impl Auth {
             self.stores.sessions.find(who.session).await?;
             self.prove(caller, &account, password).await?;
             self.stores.accounts.remove(who.user).await?;
-            self.record("account.deleted", Some(caller), Some(who.user), Some(who.session));
+            self.record("account.deleted", Some(caller), Some(who.user), Some(who.session))
+                .await;
         }
         self.end_sessions(who.user, moment).await?;
         Ok(())

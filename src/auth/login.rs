@@ -29,7 +29,7 @@ impl Auth {
         };
         self.metrics.login(word);
         if let Some(event) = event {
-            self.record(event, Some(caller), None, None);
+            self.record(event, Some(caller), None, None).await;
         }
         outcome
     }
@@ -45,7 +45,7 @@ impl Auth {
         let verdict = self.compare(found.as_ref(), &password).await?;
         let whose = found.as_ref().map(|account| account.user.id);
         let Some(account) = found.filter(|account| verdict.matches && account.user.disabled_at.is_none()) else {
-            self.record("login.refused", Some(caller), whose, None);
+            self.record("login.refused", Some(caller), whose, None).await;
             return Err(AuthError::InvalidCredentials);
         };
         if verdict.outdated {
@@ -56,7 +56,8 @@ impl Auth {
             .await?;
         self.throttle.remember(caller, &key).await;
         let (user, session) = (signed_in.user.id, signed_in.session.id);
-        self.record("login.succeeded", Some(caller), Some(user), Some(session));
+        self.record("login.succeeded", Some(caller), Some(user), Some(session))
+            .await;
         Ok(signed_in)
     }
 

@@ -33,7 +33,8 @@ impl Auth {
     /// Ends every session of the user.
     pub async fn logout_all(&self, caller: &Caller, who: &Identity) -> Result<(), AuthError> {
         self.end_user(who.user).await?;
-        self.record("session.ended_all", Some(caller), Some(who.user), Some(who.session));
+        self.record("session.ended_all", Some(caller), Some(who.user), Some(who.session))
+            .await;
         Ok(())
     }
 
@@ -41,7 +42,7 @@ impl Auth {
     pub(super) async fn close(&self, caller: Option<&Caller>, id: SessionId) -> Result<(), AuthError> {
         self.tokens.revoke(&[Revoked::Session(id)]).await?;
         if let Some(session) = self.stores.sessions.end(id).await? {
-            self.record("session.ended", caller, Some(session.user), Some(id));
+            self.record("session.ended", caller, Some(session.user), Some(id)).await;
         }
         Ok(())
     }

@@ -45,7 +45,7 @@ impl Auth {
     pub async fn set_roles(&self, who: &str, roles: &[Role]) -> Result<User, AuthError> {
         let user = self.find_user(who).await?;
         let changed = self.stores.accounts.set_roles(user.id, roles).await?;
-        self.record("account.roles_changed", None, Some(user.id), None);
+        self.record("account.roles_changed", None, Some(user.id), None).await;
         changed.ok_or(AuthError::NotFound)
     }
 
@@ -54,7 +54,7 @@ impl Auth {
         let user = self.find_user(who).await?;
         let moment = self.clock.now();
         let disabled = self.stores.accounts.set_disabled(user.id, Some(moment)).await?;
-        self.record("account.disabled", None, Some(user.id), None);
+        self.record("account.disabled", None, Some(user.id), None).await;
         self.end_sessions(user.id, moment).await?;
         disabled.ok_or(AuthError::NotFound)
     }
@@ -63,7 +63,7 @@ impl Auth {
     pub async fn enable(&self, who: &str) -> Result<User, AuthError> {
         let user = self.find_user(who).await?;
         let enabled = self.stores.accounts.set_disabled(user.id, None).await?;
-        self.record("account.enabled", None, Some(user.id), None);
+        self.record("account.enabled", None, Some(user.id), None).await;
         enabled.ok_or(AuthError::NotFound)
     }
 
@@ -72,7 +72,7 @@ impl Auth {
         let user = self.find_user(who).await?;
         let moment = self.clock.now();
         self.stores.accounts.remove(user.id).await?;
-        self.record("account.deleted", None, Some(user.id), None);
+        self.record("account.deleted", None, Some(user.id), None).await;
         self.end_sessions(user.id, moment).await?;
         Ok(user)
     }
@@ -98,7 +98,7 @@ impl Auth {
     pub async fn end_all_sessions(&self, who: &str) -> Result<usize, AuthError> {
         let user = self.find_user(who).await?;
         let ended = self.end_user(user.id).await?;
-        self.record("session.ended_all", None, Some(user.id), None);
+        self.record("session.ended_all", None, Some(user.id), None).await;
         Ok(ended)
     }
 }

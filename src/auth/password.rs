@@ -52,7 +52,8 @@ impl Auth {
             .await?;
         // Somebody else changed it in between; the password that was just proved is no longer the one.
         let epoch = changed.ok_or(AuthError::InvalidCredentials)?;
-        self.record("password.changed", Some(caller), Some(who.user), Some(who.session));
+        self.record("password.changed", Some(caller), Some(who.user), Some(who.session))
+            .await;
 
         self.stores.sessions.move_to_epoch(session.id, epoch).await?;
         let ended = self.stores.sessions.end_all(who.user, Some(session.id)).await?;
@@ -63,7 +64,8 @@ impl Auth {
     pub(super) async fn prove(&self, caller: &Caller, account: &Account, password: Password) -> Result<(), AuthError> {
         let key = AccountKey::of(&account.user.email);
         if let Err(refusal) = self.throttle.admit(caller, &key, Door::Guess).await {
-            self.record("password.limited", Some(caller), Some(account.user.id), None);
+            self.record("password.limited", Some(caller), Some(account.user.id), None)
+                .await;
             return Err(refusal);
         }
         if self.strength.is_too_long(&password) {
@@ -73,7 +75,8 @@ impl Auth {
         if verdict.matches && account.user.disabled_at.is_none() {
             return Ok(());
         }
-        self.record("password.refused", Some(caller), Some(account.user.id), None);
+        self.record("password.refused", Some(caller), Some(account.user.id), None)
+            .await;
         Err(AuthError::InvalidCredentials)
     }
 }

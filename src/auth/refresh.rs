@@ -104,7 +104,7 @@ impl Auth {
     /// The store has ended the session in the step that found the reuse; now its access tokens end, and where the settings say so, all the user's
     /// sessions. The answer is the same should that fail: it cannot be asked for again, so it is logged as an error.
     async fn end_reused(&self, caller: &Caller, session: &Session) {
-        self.record("refresh.reused", Some(caller), Some(session.user), Some(session.id));
+        let written = self.record("refresh.reused", Some(caller), Some(session.user), Some(session.id));
         let revoked = self.tokens.revoke(&[Revoked::Session(session.id)]).await;
         let ended = match self.lifetimes.on_reuse {
             OnReuse::Family => Ok(0),
@@ -113,6 +113,7 @@ impl Auth {
         if let Err(error) = revoked.map_err(AuthError::from).and(ended) {
             tracing::error!(%error, session.id = %session.id, "a refresh token was used again, but not all that it opened could be ended");
         }
+        written.await;
     }
 }
 

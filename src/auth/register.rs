@@ -19,7 +19,7 @@ impl Auth {
         }
         let key = AccountKey::of_typed(email);
         if let Err(refusal) = self.throttle.admit(caller, &key, Door::Register).await {
-            self.record("register.limited", Some(caller), None, None);
+            self.record("register.limited", Some(caller), None, None).await;
             return Err(refusal);
         }
         let email: Email = email.parse().map_err(|_| AuthError::InvalidEmail)?;
@@ -48,7 +48,8 @@ impl Auth {
         let account = Account { user, password };
         match self.stores.accounts.add(&account).await? {
             Added::Added => {
-                self.record("account.created", caller, Some(account.user.id), None);
+                self.record("account.created", caller, Some(account.user.id), None)
+                    .await;
                 Ok(account.user)
             }
             Added::EmailTaken => Err(AuthError::EmailTaken),

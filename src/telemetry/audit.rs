@@ -1,7 +1,8 @@
 //! Security events, one JSON object a line, written by a thread of its own.
 //!
-//! What the disk refuses is kept and tried again, and dropping the `Audit` (or `flush`) writes what is left. Recording never waits and works on any
-//! thread; only when the disk has refused for so long that 64 MiB are waiting are events lost, and then they are counted.
+//! Recording never waits and works on any thread. Whoever answers somebody waits for `written` first, so that a crash right after an answer takes no event
+//! back: what the system has been given outlives the process. What the disk refuses is kept and tried again, and dropping the `Audit` (or `flush`) writes
+//! what is left; only when the disk has refused for so long that 64 MiB are waiting are events lost, and then they are counted.
 
 use std::io;
 use std::net::IpAddr;
@@ -73,6 +74,11 @@ impl Audit {
             bytes.push(b'\n');
             self.writer.append(&bytes);
         }
+    }
+
+    /// Waits until everything recorded so far would outlive this process; not for a disk that refuses or hangs.
+    pub async fn written(&self) {
+        self.writer.written().await;
     }
 
     /// Opens the file anew, after a program such as logrotate has moved it away.

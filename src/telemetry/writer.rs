@@ -13,6 +13,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use prometheus_client::metrics::counter::Counter;
+use tokio::sync::watch;
 
 use crate::config::LogTarget;
 use output::Output;
@@ -21,6 +22,8 @@ use output::Output;
 const GATHER: Duration = Duration::from_millis(20);
 /// How long to wait before a write that failed is tried again.
 const RETRY: Duration = Duration::from_secs(1);
+/// How long somebody waits at most for a line to be written.
+const LONGEST_WAIT: Duration = Duration::from_secs(1);
 
 /// What becomes of lines that the target refuses, and how many may wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,8 +55,16 @@ struct Shared {
     state: Mutex<State>,
     wake: Condvar,
     written: Condvar,
+    /// How far writing has come, for those who wait without a thread of their own.
+    progress: watch::Sender<Progress>,
     lost: Counter,
     capacity: usize,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Progress {
+    done: u64,
+    failing: bool,
 }
 
 #[derive(Debug, Default)]
@@ -73,6 +84,20 @@ struct State {
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Has what waits written without gathering more, and says how far writing must come; `None` when it is there already, or the target refuses.
+    fn hurry(&self) -> Option<u64> {
+        let mut state = self.lock();
+        if state.done >= state.accepted || state.failing {
+            return None;
+        }
+        state.hurry = true;
+        state.asleep = false;
+        let goal = state.accepted;
+        drop(state);
+        self.wake.notify_one();
+        Some(goal)
     }
 }
 
@@ -94,6 +119,7 @@ impl Writer {
             state: Mutex::new(State::default()),
             wake: Condvar::new(),
             written: Condvar::new(),
+            progress: watch::Sender::default(),
             lost,
             capacity: care.capacity(),
         });
@@ -134,6 +160,17 @@ impl Writer {
         if asleep {
             shared.wake.notify_one();
         }
+    }
+
+    /// Waits until everything handed over so far is with the system, where the end of this process cannot take it back. A target that refuses, or does
+    /// nothing for `LONGEST_WAIT`, is not waited for: lines then stay in memory, as `Care` says.
+    pub(super) async fn written(&self) {
+        let Some(shared) = &self.shared else { return };
+        let Some(goal) = shared.hurry() else { return };
+        let mut progress = shared.progress.subscribe();
+        let there = progress.wait_for(|now| now.done >= goal || now.failing);
+        // Late or not, whoever waits goes on.
+        let _ = tokio::time::timeout(LONGEST_WAIT, there).await;
     }
 
     /// Opens the file anew before the next line, after another program has moved it away.
@@ -236,6 +273,10 @@ impl Job {
             }
         }
         shared.written.notify_all();
+        shared.progress.send_replace(Progress {
+            done: state.done,
+            failing: state.failing,
+        });
         drop(state);
         if let Some(error) = failed.filter(|_| first_failure) {
             tracing::error!(log.target = %self.output.name(), %error, "log lines cannot be written; see that the disk has room");
@@ -272,6 +313,30 @@ mod tests {
         }
         writer.flush();
         assert_eq!(std::fs::read_to_string(&path).unwrap(), expected);
+    }
+
+    #[tokio::test]
+    async fn a_line_that_was_waited_for_is_in_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("audit.log");
+        let writer = open(&path, Care::Careful);
+        let mut expected = String::new();
+        for n in 0..100 {
+            let line = format!("{n}\n");
+            writer.append(line.as_bytes());
+            expected += &line;
+            writer.written().await;
+            assert_eq!(std::fs::read_to_string(&path).unwrap(), expected);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_target_that_refuses_keeps_nobody_waiting() {
+        let writer = open(Path::new("/dev/full"), Care::Careful);
+        for _ in 0..100 {
+            writer.append(b"never to be seen\n");
+            writer.written().await;
+        }
     }
 
     #[test]
