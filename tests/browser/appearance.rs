@@ -92,6 +92,9 @@ fn kept(world: &World, browser: &Browser, judge: &mut impl FnMut(&Browser, &str)
     browser.fill("#title", "Forty-two chairs for the large hall");
     browser.follow("#send");
     judge(browser, "sign-in-kept");
+    browser.follow(".aside .link");
+    judge(browser, "register-kept");
+    browser.follow(".aside .link");
     sign_in(browser, ADA);
     judge(browser, "kept-form");
 }

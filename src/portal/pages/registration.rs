@@ -3,10 +3,10 @@
 use http::StatusCode;
 
 use super::failure::complaint;
-use super::sign_in::{Draft, PURPOSE, carry_over, stale};
-use super::view::{Complaint, Register};
+use super::sign_in::{Draft, PURPOSE, carry_over, only_shows, stale};
+use super::view::Register;
 use super::visit::Visit;
-use super::{Answer, Pages, reply};
+use super::{Answer, Pages};
 use crate::model::credential::Password;
 use crate::portal::form::Form;
 use crate::portal::refusal;
@@ -16,18 +16,18 @@ use crate::wire::reply::{Code, Problem};
 impl Pages {
     /// The form.
     pub(super) fn show_registration(&self, visit: &mut Visit<'_>) -> Answer {
-        if !self.registration {
-            let words = "Accounts are made by whoever runs this site.";
-            return Err(Problem::new(Code::RegistrationClosed, words));
-        }
         let place = self.place(visit, &visit.query("return_to"));
-        self.registration_form(visit, StatusCode::OK, "", place.as_ref(), None, None)
+        let draft = Draft {
+            place: place.as_ref(),
+            ..Draft::default()
+        };
+        self.empty_registration(visit, draft)
     }
 
     /// Makes the account and signs in to it.
     pub(super) async fn register(&self, visit: &mut Visit<'_>, form: &Form) -> Answer {
         let place = self.place(visit, form.get("return_to"));
-        let (email, password) = (form.get("email"), form.get("password"));
+        let mut draft = Draft::of(form, place.as_ref());
         if !visit.known {
             return self.circle(visit, None);
         }
@@ -35,53 +35,57 @@ impl Pages {
             .form_tokens
             .is_genuine(&visit.browser, PURPOSE, form.get("form_token"))
         {
-            return self.registration_form(visit, StatusCode::FORBIDDEN, email, place.as_ref(), Some(stale()), None);
+            draft.error = Some(stale());
+            return self.registration_form(visit, StatusCode::FORBIDDEN, draft, None);
         }
-        let caller = &visit.origin.caller;
-        if let Err(error) = self
-            .auth
-            .register(caller, email, Password::new(password.to_owned()))
-            .await
-        {
-            let problem = refusal::problem(error);
-            let error = Some(complaint(&problem, &caller.request_id));
-            let status = Self::status_of(&problem);
-            let mut response =
-                self.registration_form(visit, status, email, place.as_ref(), error, Some(problem.code))?;
-            carry_over(&problem, &mut response);
-            return Ok(response);
+        if only_shows(form) {
+            return self.empty_registration(visit, draft);
         }
-        match self.auth.login(caller, email, Password::new(password.to_owned())).await {
-            Ok(signed_in) => {
-                let draft = Draft {
-                    place: place.as_ref(),
-                    ..Draft::default()
-                };
-                self.signed_in(visit, &signed_in, &draft).await
-            }
+        let (caller, email, password) = (&visit.origin.caller, draft.email, form.get("password"));
+        let password = || Password::new(password.to_owned());
+        if let Err(error) = self.auth.register(caller, email, password()).await {
+            return self.refuse_registration(visit, refusal::problem(error), draft);
+        }
+        match self.auth.login(caller, email, password()).await {
+            Ok(signed_in) => self.signed_in(visit, &signed_in, &draft).await,
             // The account is made; only the sign-in could not be done at once (limits, a busy moment).
-            Err(_) => reply::see_other(&self.sign_in_path(place.as_ref().map(ReturnTo::as_str))),
+            Err(error) => self.refuse_sign_in(visit, refusal::problem(error), draft),
         }
+    }
+
+    fn empty_registration(&self, visit: &mut Visit<'_>, draft: Draft<'_>) -> Answer {
+        if !self.registration {
+            let words = "Accounts are made by whoever runs this site.";
+            return Err(Problem::new(Code::RegistrationClosed, words));
+        }
+        self.registration_form(visit, StatusCode::OK, draft, None)
+    }
+
+    fn refuse_registration(&self, visit: &mut Visit<'_>, problem: Problem, mut draft: Draft<'_>) -> Answer {
+        draft.error = Some(complaint(&problem, &visit.origin.caller.request_id));
+        let status = Self::status_of(&problem);
+        let mut response = self.registration_form(visit, status, draft, Some(problem.code))?;
+        carry_over(&problem, &mut response);
+        Ok(response)
     }
 
     fn registration_form(
         &self,
         visit: &mut Visit<'_>,
         status: StatusCode,
-        email: &str,
-        place: Option<&ReturnTo>,
-        error: Option<Complaint>,
+        draft: Draft<'_>,
         code: Option<Code>,
     ) -> Answer {
         visit.name_browser();
         let page = Register {
             look: &self.look,
-            error,
+            error: draft.error,
             wrong_email: matches!(code, Some(Code::EmailTaken | Code::InvalidEmail)),
             wrong_password: code == Some(Code::WeakPassword),
-            email,
+            email: draft.email,
             form_token: self.form_tokens.token(&visit.browser, PURPOSE),
-            return_to: place.map(ReturnTo::as_str),
+            return_to: draft.place.map(ReturnTo::as_str),
+            kept: draft.kept,
             min_length: self.password_length.0,
             max_length: self.password_length.1,
         };

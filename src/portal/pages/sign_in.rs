@@ -28,6 +28,23 @@ pub(super) struct Draft<'a> {
     pub(super) error: Option<Complaint>,
 }
 
+impl<'a> Draft<'a> {
+    /// What a form brings along.
+    pub(super) fn of(form: &'a Form, place: Option<&'a ReturnTo>) -> Self {
+        Self {
+            email: form.get("email"),
+            place,
+            kept: Some(form.get("kept")).filter(|kept| !kept.is_empty()),
+            error: None,
+        }
+    }
+}
+
+/// Whether a form only asks for the other page. A link would do, but for the kept form that it brings along.
+pub(super) fn only_shows(form: &Form) -> bool {
+    !form.get("show").is_empty()
+}
+
 impl Pages {
     /// The form; or, for somebody who is signed in, straight on.
     pub(super) async fn show_sign_in(&self, visit: &mut Visit<'_>) -> Answer {
@@ -50,12 +67,7 @@ impl Pages {
     /// Signs in.
     pub(super) async fn sign_in(&self, visit: &mut Visit<'_>, form: &Form) -> Answer {
         let place = self.place(visit, form.get("return_to"));
-        let mut draft = Draft {
-            email: form.get("email"),
-            place: place.as_ref(),
-            kept: Some(form.get("kept")).filter(|kept| !kept.is_empty()),
-            error: None,
-        };
+        let mut draft = Draft::of(form, place.as_ref());
         if !visit.known {
             return self.circle(visit, None);
         }
@@ -65,6 +77,9 @@ impl Pages {
         {
             draft.error = Some(stale());
             return self.sign_in_form(visit, StatusCode::FORBIDDEN, draft);
+        }
+        if only_shows(form) {
+            return self.sign_in_form(visit, StatusCode::OK, draft);
         }
         let password = Password::new(form.get("password").to_owned());
         match self.auth.login(&visit.origin.caller, draft.email, password).await {
@@ -104,7 +119,8 @@ impl Pages {
         self.policy.page(status, &page)
     }
 
-    fn refuse_sign_in(&self, visit: &mut Visit<'_>, problem: Problem, mut draft: Draft<'_>) -> Answer {
+    /// The form, with what kept the person out.
+    pub(super) fn refuse_sign_in(&self, visit: &mut Visit<'_>, problem: Problem, mut draft: Draft<'_>) -> Answer {
         draft.error = Some(complaint(&problem, &visit.origin.caller.request_id));
         let mut response = self.sign_in_form(visit, Self::status_of(&problem), draft)?;
         carry_over(&problem, &mut response);

@@ -58,6 +58,8 @@ pub struct Register<'a> {
     pub form_token: String,
     /// Where to go on to.
     pub return_to: Option<&'a str>,
+    /// A form to be sent afterwards, sealed.
+    pub kept: Option<&'a str>,
     /// Characters of a password at least.
     pub min_length: usize,
     /// Characters of a password at most.
@@ -291,14 +293,8 @@ mod tests {
         }
     }
 
-    fn pages(look: &Look) -> Vec<(&'static str, String)> {
-        let wrong = SignIn {
-            error: complaint(),
-            email: "ada@example.com",
-            kept: Some("sealed"),
-            ..sign_in(look)
-        };
-        let register = Register {
+    fn register(look: &Look) -> Register<'_> {
+        Register {
             look,
             error: None,
             wrong_email: false,
@@ -306,9 +302,31 @@ mod tests {
             email: "",
             form_token: "t".repeat(43),
             return_to: None,
+            kept: None,
             min_length: 15,
             max_length: 256,
+        }
+    }
+
+    fn pages(look: &Look) -> Vec<(&'static str, String)> {
+        let wrong = SignIn {
+            error: complaint(),
+            email: "ada@example.com",
+            kept: Some("sealed"),
+            ..sign_in(look)
         };
+        // As large as a kept form gets once it is sealed and written in base64.
+        let kept_form = "k".repeat(5_600);
+        let (sign_in_kept, register_kept) = (
+            SignIn {
+                kept: Some(&kept_form),
+                ..sign_in(look)
+            },
+            Register {
+                kept: Some(&kept_form),
+                ..register(look)
+            },
+        );
         let signed_out = SignedOut {
             look,
             heading: "You are signed out",
@@ -346,7 +364,9 @@ mod tests {
         let all = [
             ("sign_in", sign_in(look).render()),
             ("sign_in_wrong", wrong.render()),
-            ("register", register.render()),
+            ("sign_in_kept", sign_in_kept.render()),
+            ("register", register(look).render()),
+            ("register_kept", register_kept.render()),
             ("account", account(look, 3).render()),
             ("account_wrong", complained.render()),
             ("account_many", account(look, 20).render()),
