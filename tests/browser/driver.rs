@@ -137,8 +137,20 @@ impl Browser {
     /// Clicks a link or a button that leads to another page (or the same once more), and waits for that page.
     #[track_caller]
     pub fn follow(&self, selector: &str) {
-        self.run("window.left = false");
+        self.about_to_leave();
         self.click(selector);
+        self.arrived();
+    }
+
+    /// Remembers the present page, for `arrived`.
+    #[track_caller]
+    pub fn about_to_leave(&self) {
+        self.run("window.left = false");
+    }
+
+    /// Waits until another page has taken its place (or the same once more).
+    #[track_caller]
+    pub fn arrived(&self) {
         until("the next page is there", || {
             let script =
                 json!({"script": "return window.left === undefined && document.readyState === 'complete'", "args": []});
@@ -156,10 +168,17 @@ impl Browser {
     /// A second tab; commands go to it from now on. Returns the name of the first.
     #[track_caller]
     pub fn new_tab(&self) -> String {
-        let first = self.command("GET", "/window", Value::Null);
+        let first = self.tab();
         let tab = self.command("POST", "/window/new", json!({"type": "tab"}));
         self.switch_to(tab["handle"].as_str().expect("a tab's name"));
-        first.as_str().expect("a tab's name").to_owned()
+        first
+    }
+
+    /// The name of the tab that commands go to.
+    #[track_caller]
+    pub fn tab(&self) -> String {
+        let tab = self.command("GET", "/window", Value::Null);
+        tab.as_str().expect("a tab's name").to_owned()
     }
 
     /// Goes to a tab.

@@ -1,5 +1,7 @@
 //! A person's way through the gateway: in, along, and out again.
 
+use std::time::Duration;
+
 use crate::driver::{Browser, until};
 use crate::site::{account, register, sign_in, signed_in, upstream, world, world_with};
 use crate::world::World;
@@ -80,6 +82,66 @@ fn two_tabs_at_once_are_never_signed_out() {
     browser.follow("#next");
     assert!(browser.text().contains("Private page of ada"));
     assert_eq!(world.metric("gateward_refresh_total", &["reused"]), 0.0);
+}
+
+/// Both tabs of a browser click at once: a message from the tab in front takes the other one along.
+#[track_caller]
+fn click_in_both(browser: &Browser, [front, back]: [&str; 2]) {
+    browser.switch_to(back);
+    browser.about_to_leave();
+    browser.run("new BroadcastChannel('both').onmessage = () => document.querySelector('#next').click()");
+    browser.switch_to(front);
+    browser.about_to_leave();
+    browser.run("new BroadcastChannel('both').postMessage('now'); document.querySelector('#next').click()");
+    for tab in [front, back] {
+        browser.switch_to(tab);
+        browser.arrived();
+        let text = browser.text();
+        assert!(
+            text.contains("Private page of ada@example.com"),
+            "{}: {text}",
+            browser.url()
+        );
+    }
+}
+
+#[test]
+fn two_tabs_that_click_at_once_stay_signed_in_from_morning_to_night() {
+    const STEP: Duration = Duration::from_secs(16 * 60);
+    const STEPS: u32 = 46;
+    let upstream = upstream();
+    let (world, clock) = World::with_wall_clock(&upstream, |config| {
+        config.route("app", "identity = { user = \"email\" }");
+    });
+    account(&world, ADA);
+    let browser = signed_in(&world, ADA);
+    let first = browser.new_tab();
+    browser.open(&format!("{}/", world.origin()));
+    let second = browser.tab();
+    for step in 1..=STEPS {
+        // An access token lives for fifteen minutes: whichever click is first renews.
+        clock.set_ahead(STEP * step);
+        click_in_both(&browser, [&first, &second]);
+        let rotated = world.metric("gateward_refresh_total", &["outcome=\"rotated\""]);
+        assert_eq!(rotated, f64::from(step), "each step renews the session once");
+    }
+    for outcome in ["replaced", "reused", "unknown", "expired"] {
+        let label = format!("outcome=\"{outcome}\"");
+        assert_eq!(world.metric("gateward_refresh_total", &[&label]), 0.0, "{outcome}");
+    }
+    browser.open(&format!("{}/auth/account", world.origin()));
+    assert_eq!(
+        browser.run("return document.querySelectorAll('.sessions li').length"),
+        1
+    );
+    let hours = browser.run(
+        "const [opened, used] = document.querySelectorAll('.sessions time');\
+         return (Date.parse(used.dateTime) - Date.parse(opened.dateTime)) / 3_600_000",
+    );
+    assert!(
+        hours.as_f64().unwrap() >= 12.0,
+        "the session was in use for {hours} hours"
+    );
 }
 
 #[test]

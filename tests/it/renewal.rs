@@ -1,5 +1,7 @@
 //! Silent renewal: an access token that expires while a page is in use costs its user nothing.
 
+use std::time::Duration;
+
 use serde_json::json;
 
 use crate::world::forge::{Forge, claims, part};
@@ -200,4 +202,24 @@ async fn a_public_route_renews_nothing_and_an_optional_one_does() {
     assert!(scene.browser.get("/public").send().await.is(200).cookies().is_empty());
     scene.browser.get("/optional").send().await.is(200);
     assert_eq!(upstream.last().value("x-forwarded-user"), scene.person.id);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn days_without_a_request_cost_nobody_their_session_before_its_idle_limit() {
+    const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+    let upstream = Upstream::friendly();
+    let (world, clock) = World::with_wall_clock(&upstream, |_| {});
+    let browser = world.person("ada").await.in_browser(&world).await;
+
+    // As after a machine slept: the clock jumps, and the process has not run meanwhile.
+    clock.set_ahead(DAY * 13);
+    browser.post("/form").body("a=1").send().await.is(200);
+    clock.set_ahead(DAY * 26);
+    browser.get("/things").send().await.is(200);
+    assert_eq!(world.metric("gateward_refresh_total", &["outcome=\"rotated\""]), 2.0);
+
+    // `refresh_idle` is fourteen days.
+    clock.set_ahead(DAY * 41);
+    browser.get("/things").send().await.problem(401, "invalid_token");
+    assert_eq!(browser.cookie(REFRESH), None, "the session is certainly over");
 }

@@ -5,6 +5,7 @@
 
 pub mod certificate;
 pub mod client;
+pub mod clock;
 pub mod forge;
 pub mod http;
 pub mod person;
@@ -14,6 +15,7 @@ pub mod settings;
 pub mod upstream;
 pub mod wire;
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
@@ -23,6 +25,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 pub use client::Client;
+pub use clock::WallClock;
 pub use http::Answer;
 pub use person::Person;
 pub use process::Outcome;
@@ -47,6 +50,8 @@ pub struct World {
     config: Config,
     ports: Ports,
     process: Option<Process>,
+    /// What the gateway finds in its environment beside the usual.
+    environment: Vec<(&'static str, OsString)>,
     /// Everything that earlier processes wrote.
     past_output: String,
     secrets: Arc<Secrets>,
@@ -90,6 +95,7 @@ impl World {
             config,
             ports,
             process: None,
+            environment: Vec::new(),
             past_output: String::new(),
             secrets: Arc::new(Secrets::default()),
         };
@@ -97,11 +103,21 @@ impl World {
         world
     }
 
+    /// A gateway whose wall clock the test moves.
+    #[track_caller]
+    pub fn with_wall_clock(upstream: &Upstream, change: impl FnOnce(&mut Config)) -> (Self, WallClock) {
+        let mut world = Self::stopped(upstream, change);
+        let clock = WallClock::right(world.dir());
+        world.environment = clock.environment();
+        world.up();
+        (world, clock)
+    }
+
     /// Starts the gateway and waits until it says that it is ready.
     #[track_caller]
     pub fn up(&mut self) {
         assert!(self.process.is_none(), "the gateway runs already");
-        self.process = Some(Process::serve(&self.config_file()));
+        self.process = Some(Process::serve(&self.config_file(), &self.environment));
         let began = Instant::now();
         while !self.is_ready() {
             let process = self.process.as_mut().expect("it was just started");

@@ -1,5 +1,6 @@
 //! The binary under test as a process: started, listened to, ended.
 
+use std::ffi::OsString;
 use std::io::{Read, Write};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -16,10 +17,11 @@ pub struct Process {
 }
 
 impl Process {
-    /// `gateward --config FILE serve`
+    /// `gateward --config FILE serve`, with some more in its environment.
     #[track_caller]
-    pub fn serve(config: &Path) -> Self {
+    pub fn serve(config: &Path, environment: &[(&str, OsString)]) -> Self {
         let mut child = command(config, &["serve"])
+            .envs(environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .spawn()
             .expect("the binary starts");
