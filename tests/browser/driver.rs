@@ -12,7 +12,7 @@ use tempfile::TempDir;
 /// How long anything may take before a test gives up on it.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// The flags of a browser that touches nothing outside of the test. `evil.test` is another site on this machine.
+/// The flags of a browser that touches nothing outside of the test. Every name under `.test` is another host on this machine.
 const FLAGS: [&str; 12] = [
     "--headless=new",
     "--no-sandbox",
@@ -25,7 +25,7 @@ const FLAGS: [&str; 12] = [
     "--disable-sync",
     "--hide-scrollbars",
     "--lang=en-GB",
-    "--host-resolver-rules=MAP evil.test 127.0.0.1, MAP *.evil.test 127.0.0.1",
+    "--host-resolver-rules=MAP *.test 127.0.0.1",
 ];
 
 /// One browser with a profile of its own; gone when dropped.

@@ -8,6 +8,7 @@
 )]
 
 mod appearance;
+mod cors;
 mod driver;
 mod forgery;
 mod journey;
