@@ -109,7 +109,7 @@ fn store_unavailable(error: &dyn Error) -> Problem {
     tracing::warn!(error = %chain(error), "a request to our own endpoints needed a store that failed");
     Problem::new(
         Code::StoreUnavailable,
-        "Nothing was lost, and you are still signed in if you were; try again in a moment.",
+        "Nothing was lost, and you are still signed in if you were.",
     )
     .retry_after(STORE_RETRY)
 }
