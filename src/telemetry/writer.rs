@@ -333,10 +333,14 @@ mod tests {
     #[tokio::test]
     async fn a_target_that_refuses_keeps_nobody_waiting() {
         let writer = open(Path::new("/dev/full"), Care::Careful);
-        for _ in 0..100 {
-            writer.append(b"never to be seen\n");
-            writer.written().await;
-        }
+        let lines = async {
+            for _ in 0..100 {
+                writer.append(b"never to be seen\n");
+                writer.written().await;
+            }
+        };
+        let ended = tokio::time::timeout(20 * LONGEST_WAIT, lines).await;
+        assert!(ended.is_ok(), "every line was waited for");
     }
 
     #[test]
