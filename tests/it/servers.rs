@@ -2,6 +2,7 @@
 
 pub mod postgres;
 pub mod redis;
+pub mod shared;
 
 use std::io::Write as _;
 use std::net::{SocketAddr, TcpListener, TcpStream};

@@ -2,45 +2,21 @@
 
 use std::time::{Duration, Instant};
 
-use crate::servers::postgres::{PASSWORD as DATABASE_PASSWORD, Postgres, USER};
-use crate::servers::redis::LentRedis;
+use crate::servers::shared::SharedStores;
 use crate::world::person::refresh;
-use crate::world::{Client, Config, Person, Upstream, World};
-
-/// 32 bytes that both know.
-const SECRET: &str = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=\n";
+use crate::world::{Client, Person, Upstream, World};
 
 struct Pair {
     a: World,
     b: World,
-    _redis: LentRedis,
+    _stores: SharedStores,
 }
 
 impl Pair {
     async fn start(upstream: &Upstream) -> Self {
-        let port = tokio::task::spawn_blocking(|| Postgres::shared().port).await.unwrap();
-        let database = Postgres::new_database(port).await;
-        let redis = LentRedis::new();
-        let shared = |config: &mut Config| {
-            let accounts = format!("postgres://{USER}@127.0.0.1:{port}/{database}");
-            config.set("store.accounts", accounts);
-            config.set("store.accounts_password_file", "db.password");
-            config.set("store.sessions", format!("redis://127.0.0.1:{}", redis.get().port));
-            // The machine that runs the tests may be busy.
-            config.set("store.connect_timeout", "5s");
-            config.set("store.timeout", "10s");
-            config.set("tokens.issuer", "https://site.example.com");
-        };
-        let start = || {
-            let mut world = World::stopped(upstream, shared);
-            std::fs::create_dir(world.dir().join("data")).unwrap();
-            std::fs::write(world.dir().join("data/secret.key"), SECRET).unwrap();
-            std::fs::write(world.dir().join("db.password"), DATABASE_PASSWORD).unwrap();
-            world.up();
-            world
-        };
-        let (a, b) = (start(), start());
-        Self { a, b, _redis: redis }
+        let stores = SharedStores::new().await;
+        let (a, b) = (stores.gateway(upstream), stores.gateway(upstream));
+        Self { a, b, _stores: stores }
     }
 }
 
