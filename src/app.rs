@@ -7,7 +7,7 @@ pub mod rooms;
 mod files;
 mod greeting;
 mod restart;
-mod secret_file;
+pub mod secret_file;
 mod upkeep;
 
 use std::path::{Path, PathBuf};

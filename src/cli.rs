@@ -7,7 +7,9 @@ mod check;
 mod healthcheck;
 mod keys;
 mod listing;
+mod progress;
 mod session;
+mod store;
 mod token;
 mod user;
 
@@ -24,6 +26,7 @@ use crate::app::rooms::{Rooms, Use};
 use crate::app::{self, AppError, Ending};
 use crate::auth::{Auth, AuthError};
 use crate::config::{self, Settings};
+use crate::store::moving::MoveError;
 use crate::token::TokenError;
 
 /// The one-line answer to a command that was refused or failed.
@@ -38,6 +41,9 @@ enum CliError {
     /// Keys and tokens.
     #[error(transparent)]
     Token(#[from] TokenError),
+    /// A move to other stores.
+    #[error(transparent)]
+    Move(#[from] MoveError),
     /// The terminal, a pipe, a file.
     #[error("{what}: {source}")]
     Io {
@@ -93,6 +99,9 @@ enum Command {
     /// Access tokens
     #[command(subcommand)]
     Token(token::Command),
+    /// Stores
+    #[command(subcommand)]
+    Store(store::Command),
     /// Ask the running gateway whether it is ready
     Healthcheck,
 }
@@ -119,6 +128,7 @@ fn dispatch(arguments: Arguments) -> Result<ExitCode, CliError> {
         Command::Session(command) => session::run(command, &Desk::open(&file)?).map(done),
         Command::Keys(command) => keys::run(command, &Desk::open(&file)?).map(done),
         Command::Token(command) => token::run(command, &file).map(done),
+        Command::Store(command) => store::run(command).map(done),
     }
 }
 

@@ -5,6 +5,7 @@
 
 pub mod accounts;
 pub mod ephemeral;
+pub mod moving;
 mod postgres;
 mod redis;
 pub mod sessions;

@@ -29,6 +29,17 @@ pub fn open(settings: &config::Store) -> Result<Secret, AppError> {
     }
 }
 
+/// The secret of an installation that is there already; none is made.
+///
+/// # Errors
+/// When the file is missing, cannot be read, or is no secret.
+pub fn existing(settings: &config::Store) -> Result<Secret, AppError> {
+    let path = &settings.secret_file;
+    let text = std::fs::read_to_string(path).map(Zeroizing::new);
+    let text = text.map_err(|source| failed("cannot read store.secret_file", path, source))?;
+    parse(&text, path)
+}
+
 fn parse(text: &str, path: &Path) -> Result<Secret, AppError> {
     let bytes = STANDARD.decode(text.trim()).map(Zeroizing::new).ok();
     let bytes = bytes.and_then(|bytes| <[u8; 32]>::try_from(bytes.as_slice()).ok());

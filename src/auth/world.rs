@@ -18,7 +18,7 @@ use crate::model::secret::Secret;
 use crate::model::session::{Session, SessionId, TokenId};
 use crate::model::user::{Epoch, User, UserId};
 use crate::store::ephemeral::{Count, Cursor, EphemeralStore, News, Revocation};
-use crate::store::sessions::{Rotate, Rotation, SessionStore};
+use crate::store::sessions::{Bookmark, Page, Rotate, Rotation, SessionStore};
 use crate::store::{StoreError, Stores};
 use crate::telemetry::{Audit, Metrics};
 use crate::token::Tokens;
@@ -297,6 +297,15 @@ impl SessionStore for Switched<dyn SessionStore> {
     async fn move_to_epoch(&self, id: SessionId, epoch: Epoch) -> Result<bool, StoreError> {
         self.up()?.move_to_epoch(id, epoch).await
     }
+    async fn page(&self, from: &Bookmark, limit: u32) -> Result<Page, StoreError> {
+        self.up()?.page(from, limit).await
+    }
+    async fn tally(&self) -> Result<Option<u64>, StoreError> {
+        self.up()?.tally().await
+    }
+    async fn adopt(&self, session: &Session, now: Timestamp) -> Result<bool, StoreError> {
+        self.up()?.adopt(session, now).await
+    }
     async fn purge(&self, now: Timestamp) -> Result<u64, StoreError> {
         self.up()?.purge(now).await
     }
@@ -324,6 +333,9 @@ impl EphemeralStore for Switched<dyn EphemeralStore> {
     }
     async fn remembers(&self, key: &str, now: Timestamp) -> Result<bool, StoreError> {
         self.up()?.remembers(key, now).await
+    }
+    async fn remembered_until(&self, key: &str) -> Result<Option<Timestamp>, StoreError> {
+        self.up()?.remembered_until(key).await
     }
     async fn purge(&self, now: Timestamp) -> Result<u64, StoreError> {
         self.up()?.purge(now).await

@@ -32,6 +32,11 @@ pub fn run(file: &Path) -> Result<(), CliError> {
     )))
 }
 
+/// Whether a gateway answers there, ready or not.
+pub fn is_answered(address: SocketAddr) -> bool {
+    ask(reachable(address)).is_ok_and(|answer| answer.starts_with("HTTP/1.1 200") || answer.starts_with("HTTP/1.1 503"))
+}
+
 fn ask(address: SocketAddr) -> std::io::Result<String> {
     let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
     stream.set_read_timeout(Some(PATIENCE))?;

@@ -47,6 +47,13 @@ pub trait AccountStore: Send + Sync + std::fmt::Debug {
     async fn find(&self, id: UserId) -> Result<Option<Account>, StoreError>;
     /// Users by id, at most `limit`, those after `after`.
     async fn list(&self, after: Option<UserId>, limit: u32) -> Result<Vec<User>, StoreError>;
+    /// Accounts by id, at most `limit`, those after `after`, with what proves who they are: for a move to another store.
+    async fn accounts(&self, after: Option<UserId>, limit: u32) -> Result<Vec<Account>, StoreError>;
+    /// How many accounts there are.
+    async fn tally(&self) -> Result<u64, StoreError>;
+    /// Puts an account as another store has it in the place of the one of its id and address, if that one is still of the epoch `seen`. `false`: it
+    /// is not, or not there.
+    async fn replace(&self, account: &Account, seen: Epoch) -> Result<bool, StoreError>;
     /// Replaces the roles. `None`: no such user.
     async fn set_roles(&self, id: UserId, roles: &[Role]) -> Result<Option<User>, StoreError>;
     /// Disables (and begins a new epoch) or enables. `None`: no such user.

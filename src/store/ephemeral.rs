@@ -21,7 +21,7 @@ pub enum Revoked {
 }
 
 /// A revocation and how long it must be remembered: until the last token that it concerns has expired.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Revocation {
     /// What.
     pub what: Revoked,
@@ -32,6 +32,13 @@ pub struct Revocation {
 /// A place in the store's stream of revocations.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Cursor(pub String);
+
+impl Cursor {
+    /// The stream's name: each store has another, and so has one that lost its data.
+    pub fn stream(&self) -> &str {
+        self.0.split_once(':').map_or("", |(stream, _)| stream)
+    }
+}
 
 /// What happened in that stream since a cursor.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,6 +76,8 @@ pub trait EphemeralStore: Send + Sync + std::fmt::Debug {
     async fn remember(&self, key: &str, until: Timestamp) -> Result<(), StoreError>;
     /// Whether a name is remembered.
     async fn remembers(&self, key: &str, now: Timestamp) -> Result<bool, StoreError>;
+    /// Until when a name is remembered, if it is.
+    async fn remembered_until(&self, key: &str) -> Result<Option<Timestamp>, StoreError>;
     /// Takes away what is no longer to be remembered; returns how much. Stops early when there is very much, so that others get their turn: the next
     /// call goes on.
     async fn purge(&self, now: Timestamp) -> Result<u64, StoreError>;

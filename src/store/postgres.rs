@@ -1,7 +1,7 @@
 //! Accounts and signing keys in PostgreSQL, or in an engine that speaks its protocol.
 //!
 //! Every question names the id or the address that its table is keyed by, so tables may be partitioned or sharded by them; only the operator's listing
-//! looks everywhere. An account and its address change in one transaction: where they lie on different machines, the engine's own two-phase commit keeps
+//! and moving look everywhere. An account and its address change in one transaction: where they lie on different machines, the engine's own two-phase commit keeps
 //! them together.
 //!
 //! A call waits `connect_timeout` for a connection and the server ends a statement by itself after `timeout`. After a failure the server is left alone

@@ -11,6 +11,7 @@ mod ephemeral;
 mod link;
 mod record;
 mod sessions;
+mod walk;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -102,6 +103,7 @@ struct Scripts {
     rotate: Script,
     index: Script,
     epoch: Script,
+    adopt: Script,
     revoke: Script,
     follow: Script,
     trim: Script,
@@ -115,6 +117,7 @@ impl Scripts {
             rotate: Script::new(include_str!("redis/scripts/rotate.lua")),
             index: Script::new(include_str!("redis/scripts/index.lua")),
             epoch: Script::new(include_str!("redis/scripts/epoch.lua")),
+            adopt: Script::new(include_str!("redis/scripts/adopt.lua")),
             revoke: Script::new(include_str!("redis/scripts/revoke.lua")),
             follow: Script::new(include_str!("redis/scripts/follow.lua")),
             trim: Script::new(include_str!("redis/scripts/trim.lua")),

@@ -84,6 +84,19 @@ pub enum Rotation {
     Unknown,
 }
 
+/// A place in a walk over all sessions; the default one is its beginning.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Bookmark(pub String);
+
+/// A piece of that walk.
+#[derive(Clone, Debug)]
+pub struct Page {
+    /// Some sessions, whether or not their time is over; there may be none although the walk goes on.
+    pub sessions: Vec<Session>,
+    /// Where to go on; `None` at the end.
+    pub next: Option<Bookmark>,
+}
+
 /// Sign-ins.
 #[async_trait]
 pub trait SessionStore: Send + Sync + std::fmt::Debug {
@@ -101,6 +114,13 @@ pub trait SessionStore: Send + Sync + std::fmt::Debug {
     async fn end_all(&self, user: UserId, except: Option<SessionId>) -> Result<Vec<SessionId>, StoreError>;
     /// Lets one session live on in a new epoch of its user. `false`: no such session.
     async fn move_to_epoch(&self, id: SessionId, epoch: Epoch) -> Result<bool, StoreError>;
+    /// About `limit` sessions from `from` on, in an order of the store's own. Whoever walks to the end sees each session that was there all the while at
+    /// least once: for a move to another store.
+    async fn page(&self, from: &Bookmark, limit: u32) -> Result<Page, StoreError>;
+    /// How many sessions there are, where that is told without walking over them.
+    async fn tally(&self) -> Result<Option<u64>, StoreError>;
+    /// Keeps a session as another store had it, unless it is here already and has come as far. `false`: it was.
+    async fn adopt(&self, session: &Session, now: Timestamp) -> Result<bool, StoreError>;
     /// Takes sessions away whose time is over; returns how many. Stops early when there are very many, so that others get their turn: the next call
     /// goes on.
     async fn purge(&self, now: Timestamp) -> Result<u64, StoreError>;

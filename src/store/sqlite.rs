@@ -85,6 +85,12 @@ impl Sqlite {
         Ok(self.read(question).await?.into_iter().next())
     }
 
+    /// The answer to `SELECT count(*)`.
+    async fn count_rows(&self, question: Query<'_>) -> Result<u64, StoreError> {
+        let count = self.read_one::<i64>(question).await?.unwrap_or_default();
+        Ok(u64::try_from(count).unwrap_or_default())
+    }
+
     /// One statement that changes rows; says how many.
     async fn change(&self, durability: Durability, statement: Query<'_>) -> Result<u64, StoreError> {
         let mut turn = self.turn().await?;

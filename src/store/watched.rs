@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use super::StoreError;
 use super::accounts::{AccountStore, Added, StoredKey};
 use super::ephemeral::{Count, Cursor, EphemeralStore, News, Revocation};
-use super::sessions::{Rotate, Rotation, SessionStore};
+use super::sessions::{Bookmark, Page, Rotate, Rotation, SessionStore};
 use crate::model::clock::Timestamp;
 use crate::model::credential::{Account, PasswordHash};
 use crate::model::session::{Session, SessionId, TokenId};
@@ -91,6 +91,18 @@ impl<S: AccountStore> AccountStore for Watched<S> {
 
     async fn list(&self, after: Option<UserId>, limit: u32) -> Result<Vec<User>, StoreError> {
         self.watch.call(self.backend.list(after, limit)).await
+    }
+
+    async fn accounts(&self, after: Option<UserId>, limit: u32) -> Result<Vec<Account>, StoreError> {
+        self.watch.call(self.backend.accounts(after, limit)).await
+    }
+
+    async fn tally(&self) -> Result<u64, StoreError> {
+        self.watch.call(self.backend.tally()).await
+    }
+
+    async fn replace(&self, account: &Account, seen: Epoch) -> Result<bool, StoreError> {
+        self.watch.call(self.backend.replace(account, seen)).await
     }
 
     async fn set_roles(&self, id: UserId, roles: &[Role]) -> Result<Option<User>, StoreError> {
@@ -180,6 +192,18 @@ impl<S: SessionStore> SessionStore for Watched<S> {
         self.watch.call(self.backend.move_to_epoch(id, epoch)).await
     }
 
+    async fn page(&self, from: &Bookmark, limit: u32) -> Result<Page, StoreError> {
+        self.watch.call(self.backend.page(from, limit)).await
+    }
+
+    async fn tally(&self) -> Result<Option<u64>, StoreError> {
+        self.watch.call(self.backend.tally()).await
+    }
+
+    async fn adopt(&self, session: &Session, now: Timestamp) -> Result<bool, StoreError> {
+        self.watch.call(self.backend.adopt(session, now)).await
+    }
+
     async fn purge(&self, now: Timestamp) -> Result<u64, StoreError> {
         self.watch.call(SessionStore::purge(&self.backend, now)).await
     }
@@ -216,6 +240,10 @@ impl<S: EphemeralStore> EphemeralStore for Watched<S> {
 
     async fn remembers(&self, key: &str, now: Timestamp) -> Result<bool, StoreError> {
         self.watch.call(self.backend.remembers(key, now)).await
+    }
+
+    async fn remembered_until(&self, key: &str) -> Result<Option<Timestamp>, StoreError> {
+        self.watch.call(self.backend.remembered_until(key)).await
     }
 
     async fn purge(&self, now: Timestamp) -> Result<u64, StoreError> {

@@ -279,6 +279,10 @@ impl EphemeralStore for FakeRevocations {
         Err(gone())
     }
 
+    async fn remembered_until(&self, _: &str) -> Result<Option<Timestamp>, StoreError> {
+        Err(gone())
+    }
+
     async fn purge(&self, _: Timestamp) -> Result<u64, StoreError> {
         Ok(0)
     }

@@ -13,6 +13,7 @@ mod config;
 mod hashing;
 mod header_boundary;
 mod hostile;
+mod moving;
 mod readme;
 mod refresh;
 mod renewal;

@@ -58,6 +58,8 @@ macro_rules! accounts_contract {
                     what_is_not_there_is_none,
                     of_racers_for_an_address_one_gets_it,
                     users_are_listed_by_id_in_pages,
+                    accounts_are_walked_over_by_id_with_their_passwords,
+                    an_account_of_another_store_replaces_the_one_of_the_epoch_seen,
                     roles_are_replaced_in_the_order_given,
                     disabling_begins_an_epoch_and_enabling_does_not,
                     a_changed_password_begins_an_epoch,
@@ -103,6 +105,8 @@ macro_rules! sessions_contract {
                     a_race_with_the_end_never_revives_a_session,
                     all_sessions_of_a_user_end_except_one,
                     one_session_moves_on_to_a_new_epoch,
+                    a_walk_meets_every_session_that_is_there_all_the_while,
+                    a_session_of_another_store_is_kept_unless_it_has_come_as_far_here,
                     sessions_that_are_over_are_purged_and_no_others,
                     sessions_outlive_the_process,
                 }
@@ -123,6 +127,7 @@ macro_rules! sessions_contract {
                     counters_do_not_know_each_other,
                     racers_each_count_once,
                     a_name_is_remembered_until_the_later_moment,
+                    a_stream_has_a_name_of_its_own,
                     what_has_passed_is_purged_and_nothing_else,
                     revocations_outlive_the_process,
                 }

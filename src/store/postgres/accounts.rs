@@ -65,16 +65,34 @@ impl AccountStore for Postgres {
         self.fetch_one(find.bind(text(id))).await
     }
 
-    /// The one question that looks everywhere; it is the operator's.
     async fn list(&self, after: Option<UserId>, limit: u32) -> Result<Vec<User>, StoreError> {
-        // Every id of ours is greater than the nil one.
-        let after = text(after.unwrap_or(UserId(uuid::Uuid::nil())));
-        let page = query(concat!(
-            "SELECT ",
-            user!(),
-            " FROM users WHERE id > $1::uuid ORDER BY users.id LIMIT $2"
-        ));
-        self.fetch(page.bind(after).bind(i64::from(limit))).await
+        self.fetch(page_of_users(after, limit)).await
+    }
+
+    async fn accounts(&self, after: Option<UserId>, limit: u32) -> Result<Vec<Account>, StoreError> {
+        self.fetch(page_of_users(after, limit)).await
+    }
+
+    async fn tally(&self) -> Result<u64, StoreError> {
+        let count: Option<i64> = self.fetch_one(query("SELECT count(*) FROM users")).await?;
+        Ok(count.and_then(|count| u64::try_from(count).ok()).unwrap_or_default())
+    }
+
+    async fn replace(&self, account: &Account, seen: Epoch) -> Result<bool, StoreError> {
+        let user = &account.user;
+        let update = query(
+            "UPDATE users SET roles = $4, password = $5, created_at = $6, disabled_at = $7, epoch = $8
+             WHERE id = $1::uuid AND email = $2 AND epoch = $3",
+        )
+        .bind(text(user.id))
+        .bind(user.email.as_str())
+        .bind(i64::from(seen.0))
+        .bind(words(&user.roles))
+        .bind(account.password.as_str())
+        .bind(millis(user.created_at))
+        .bind(user.disabled_at.map(millis))
+        .bind(i64::from(user.epoch.0));
+        Ok(self.change(update).await? > 0)
     }
 
     async fn set_roles(&self, id: UserId, roles: &[Role]) -> Result<Option<User>, StoreError> {
@@ -182,6 +200,19 @@ impl AccountStore for Postgres {
             .await
             .map(|_| ())
     }
+}
+
+/// The operator's questions, listing and moving, look everywhere.
+fn page_of_users(after: Option<UserId>, limit: u32) -> Query<'static> {
+    // Every id of ours is greater than the nil one.
+    let after = text(after.unwrap_or(UserId(uuid::Uuid::nil())));
+    query(concat!(
+        "SELECT ",
+        user!(),
+        " FROM users WHERE id > $1::uuid ORDER BY users.id LIMIT $2"
+    ))
+    .bind(after)
+    .bind(i64::from(limit))
 }
 
 fn words(roles: &[Role]) -> Vec<String> {

@@ -141,6 +141,13 @@ fn algorithm(name: &str) -> Option<Algorithm> {
         .find(|algorithm| algorithm.name() == name)
 }
 
+/// The answer to `SELECT count(*)`.
+impl FromColumns for i64 {
+    fn from_columns(row: &PgRow) -> Result<Self, Unreadable> {
+        Columns::of("number", row).get("count")
+    }
+}
+
 /// The name of a key, where it is all that was asked for.
 impl FromColumns for String {
     fn from_columns(row: &PgRow) -> Result<Self, Unreadable> {

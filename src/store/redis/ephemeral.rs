@@ -105,8 +105,13 @@ impl EphemeralStore for Redis {
     }
 
     async fn remembers(&self, key: &str, now: Timestamp) -> Result<bool, StoreError> {
+        let until = self.remembered_until(key).await?;
+        Ok(until.is_some_and(|until| until > now))
+    }
+
+    async fn remembered_until(&self, key: &str) -> Result<Option<Timestamp>, StoreError> {
         let until: Option<u64> = self.ask(cmd("GET").arg(known_key(key))).await?;
-        Ok(until.is_some_and(|until| until > now.as_millis()))
+        Ok(until.map(Timestamp::from_millis))
     }
 
     /// The stream's head is trimmed; everything else ends by itself.

@@ -11,6 +11,7 @@ use std::time::Duration;
 use redis::aio::{ConnectionLike, MultiplexedConnection};
 use redis::cluster::{ClusterClient, ClusterConfig};
 use redis::cluster_async::ClusterConnection;
+use redis::cluster_routing::{Route, RoutingInfo, SingleNodeRoutingInfo, SlotAddr};
 use redis::io::tcp::TcpSettings;
 use redis::sentinel::{SentinelClient, SentinelClientBuilder, SentinelServerType};
 use redis::{
@@ -99,6 +100,37 @@ impl Link {
             }
             Err(error) => Err(self.fault(number, error)),
         }
+    }
+
+    /// Asks the node that holds a slot about all its keys.
+    pub(super) async fn ask_node<T: FromRedisValue>(&self, slot: u16, command: &Cmd) -> Result<T, Fault> {
+        let (number, mut line) = self.line().await?;
+        let answer = line.ask_node(slot, command).await;
+        answer.map_err(|error| self.fault(number, error))
+    }
+
+    /// The first slot of each node that holds any; one server holds them all.
+    pub(super) async fn first_slots(&self) -> Result<Vec<u16>, Fault> {
+        if !self.way.mends_itself() {
+            return Ok(vec![0]);
+        }
+        let mut ranges: Vec<(u16, Value, Value)> = Vec::new();
+        let told: Vec<Vec<Value>> = self.ask_node(0, redis::cmd("CLUSTER").arg("SLOTS")).await?;
+        for mut range in told {
+            range.truncate(3);
+            let range = redis::from_redis_value(Value::Array(range));
+            ranges.push(range.map_err(|error| Fault::Refused(error.into()))?);
+        }
+        ranges.sort_by_key(|(first, ..)| *first);
+        let mut nodes: Vec<Value> = Vec::new();
+        ranges.retain(|(_, _, node)| {
+            let is_new = !nodes.contains(node);
+            if is_new {
+                nodes.push(node.clone());
+            }
+            is_new
+        });
+        Ok(ranges.into_iter().map(|(first, ..)| first).collect())
     }
 
     /// A connection for one follower alone, whose waiting would keep everybody behind it in the queue.
@@ -231,6 +263,17 @@ impl Line {
             Ask::Command(command) => command.query_async(self).await,
             Ask::Script(script) => script.invoke_async(self).await,
         }
+    }
+
+    async fn ask_node<T: FromRedisValue>(&mut self, slot: u16, command: &Cmd) -> RedisResult<T> {
+        let Self::Cluster(line) = self else {
+            return command.query_async(self).await;
+        };
+        let node = SingleNodeRoutingInfo::SpecificNode(Route::new(slot, SlotAddr::Master));
+        let answer = line
+            .route_command(command.clone(), RoutingInfo::SingleNode(node))
+            .await?;
+        Ok(redis::from_redis_value(answer)?)
     }
 }
 

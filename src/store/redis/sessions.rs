@@ -16,10 +16,10 @@ use crate::model::clock::Timestamp;
 use crate::model::session::{Session, SessionId};
 use crate::model::user::{Epoch, UserId};
 use crate::store::StoreError;
-use crate::store::sessions::{Rotate, Rotation, SessionStore};
+use crate::store::sessions::{Bookmark, Page, Rotate, Rotation, SessionStore};
 
 /// Questions under way at once when a user has many sessions: enough to fill a round trip, few enough to leave room for others.
-const AT_ONCE: usize = 128;
+pub(super) const AT_ONCE: usize = 128;
 
 /// A session younger than this may be in the middle of being opened, in the index and not yet written.
 const BEING_OPENED: Duration = Duration::from_secs(60);
@@ -27,13 +27,7 @@ const BEING_OPENED: Duration = Duration::from_secs(60);
 #[async_trait]
 impl SessionStore for Redis {
     async fn open(&self, session: &Session) -> Result<(), StoreError> {
-        let mut index = self.scripts.index.key(index_key(session.user));
-        index
-            .arg(session.id.0.as_bytes().as_slice())
-            .arg(session.expires_at.as_millis())
-            .arg(session.created_at.as_millis())
-            .arg(millis(MARGIN));
-        self.send::<()>(Ask::Script(&index), true).await?;
+        self.enter_index(session, session.created_at).await?;
         let mut set = cmd("SET");
         set.arg(record_key(session.id))
             .arg(record::encode(session))
@@ -127,6 +121,25 @@ impl SessionStore for Redis {
         self.send(Ask::Script(&script), true).await
     }
 
+    async fn page(&self, from: &Bookmark, limit: u32) -> Result<Page, StoreError> {
+        self.walk(from, limit).await
+    }
+
+    /// The server counts keys of all kinds together.
+    async fn tally(&self) -> Result<Option<u64>, StoreError> {
+        Ok(None)
+    }
+
+    async fn adopt(&self, session: &Session, now: Timestamp) -> Result<bool, StoreError> {
+        self.enter_index(session, now).await?;
+        let mut adopt = self.scripts.adopt.key(record_key(session.id));
+        adopt
+            .arg(record::encode(session))
+            .arg(session.current.0)
+            .arg(session.idle_expires_at.plus(MARGIN).as_millis());
+        self.send(Ask::Script(&adopt), true).await
+    }
+
     /// Nothing is left to do: each record and each index ends by itself.
     async fn purge(&self, _now: Timestamp) -> Result<u64, StoreError> {
         Ok(0)
@@ -138,6 +151,16 @@ impl SessionStore for Redis {
 }
 
 impl Redis {
+    async fn enter_index(&self, session: &Session, now: Timestamp) -> Result<(), StoreError> {
+        let mut index = self.scripts.index.key(index_key(session.user));
+        index
+            .arg(session.id.0.as_bytes().as_slice())
+            .arg(session.expires_at.as_millis())
+            .arg(now.as_millis())
+            .arg(millis(MARGIN));
+        self.send(Ask::Script(&index), true).await
+    }
+
     fn decode(&self, id: SessionId, record: &[u8]) -> Result<Session, StoreError> {
         record::decode(id, record).ok_or_else(|| self.damaged("a session"))
     }
@@ -173,8 +196,11 @@ impl Redis {
     }
 }
 
+/// What the keys of records begin with.
+pub(super) const RECORDS: &str = "gw:s:";
+
 fn record_key(id: SessionId) -> String {
-    format!("gw:s:{}", id.0.simple())
+    format!("{RECORDS}{}", id.0.simple())
 }
 
 fn index_key(user: UserId) -> String {

@@ -4,8 +4,8 @@ use async_trait::async_trait;
 use sqlx::query;
 
 use super::Durability::Synced;
-use super::Sqlite;
 use super::columns::{bytes, millis, words};
+use super::{Query, Sqlite};
 use crate::model::clock::Timestamp;
 use crate::model::credential::{Account, PasswordHash};
 use crate::model::user::{Email, Epoch, Role, User, UserId};
@@ -53,10 +53,32 @@ impl AccountStore for Sqlite {
     }
 
     async fn list(&self, after: Option<UserId>, limit: u32) -> Result<Vec<User>, StoreError> {
-        // Every id is greater than no bytes at all.
-        let after = after.map(|id| bytes(id.0)).unwrap_or_default();
-        let page = query("SELECT * FROM users WHERE id > ?1 ORDER BY id LIMIT ?2");
-        self.read(page.bind(after).bind(i64::from(limit))).await
+        self.read(page_of_users(after, limit)).await
+    }
+
+    async fn accounts(&self, after: Option<UserId>, limit: u32) -> Result<Vec<Account>, StoreError> {
+        self.read(page_of_users(after, limit)).await
+    }
+
+    async fn tally(&self) -> Result<u64, StoreError> {
+        self.count_rows(query("SELECT count(*) FROM users")).await
+    }
+
+    async fn replace(&self, account: &Account, seen: Epoch) -> Result<bool, StoreError> {
+        let user = &account.user;
+        let update = query(
+            "UPDATE users SET roles = ?4, password = ?5, created_at = ?6, disabled_at = ?7, epoch = ?8
+             WHERE id = ?1 AND email = ?2 AND epoch = ?3",
+        )
+        .bind(bytes(user.id.0))
+        .bind(user.email.as_str())
+        .bind(i64::from(seen.0))
+        .bind(words(user.roles.iter().map(Role::as_str)))
+        .bind(account.password.as_str())
+        .bind(millis(user.created_at))
+        .bind(user.disabled_at.map(millis))
+        .bind(i64::from(user.epoch.0));
+        Ok(self.change(Synced, update).await? > 0)
     }
 
     async fn set_roles(&self, id: UserId, roles: &[Role]) -> Result<Option<User>, StoreError> {
@@ -150,7 +172,15 @@ impl AccountStore for Sqlite {
     }
 }
 
-fn insert_key(key: &StoredKey) -> super::Query<'_> {
+fn page_of_users(after: Option<UserId>, limit: u32) -> Query<'static> {
+    // Every id is greater than no bytes at all.
+    let after = after.map(|id| bytes(id.0)).unwrap_or_default();
+    query("SELECT * FROM users WHERE id > ?1 ORDER BY id LIMIT ?2")
+        .bind(after)
+        .bind(i64::from(limit))
+}
+
+fn insert_key(key: &StoredKey) -> Query<'_> {
     query(
         "INSERT INTO signing_keys (kid, algorithm, sealed, created_at, active_from, retires_at, revoked_at)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (kid) DO NOTHING",

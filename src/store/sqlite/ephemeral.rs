@@ -108,6 +108,15 @@ impl EphemeralStore for Sqlite {
         Ok(self.read_one::<i64>(question).await? == Some(1))
     }
 
+    async fn remembered_until(&self, key: &str) -> Result<Option<Timestamp>, StoreError> {
+        let until: Option<i64> = self
+            .read_one(query("SELECT until FROM remembered WHERE name = ?1").bind(key))
+            .await?;
+        Ok(until
+            .and_then(|until| u64::try_from(until).ok())
+            .map(Timestamp::from_millis))
+    }
+
     async fn purge(&self, now: Timestamp) -> Result<u64, StoreError> {
         let revocations = "DELETE FROM revocations WHERE sequence IN
                                (SELECT sequence FROM revocations WHERE until <= ?1 LIMIT 500)";

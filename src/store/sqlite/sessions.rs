@@ -9,6 +9,7 @@
 
 use async_trait::async_trait;
 use sqlx::query;
+use uuid::Uuid;
 
 use super::Durability::{Lax, Synced};
 use super::columns::{bytes, millis, words};
@@ -17,12 +18,23 @@ use crate::model::clock::Timestamp;
 use crate::model::session::{Generation, Session, SessionId};
 use crate::model::user::{Epoch, UserId};
 use crate::store::StoreError;
-use crate::store::sessions::{Rotate, Rotation, SessionStore};
+use crate::store::sessions::{Bookmark, Page, Rotate, Rotation, SessionStore};
+
+macro_rules! insert_session {
+    ($conflict:literal) => {
+        concat!(
+            "INSERT INTO sessions (id, user_id, epoch, created_at, last_used_at, expires_at, idle_expires_at, auth_time,
+                 amr, ip, user_agent, nonce_hash, current_generation, previous_generation, rotated_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
+            $conflict
+        )
+    };
+}
 
 #[async_trait]
 impl SessionStore for Sqlite {
     async fn open(&self, session: &Session) -> Result<(), StoreError> {
-        self.change(Synced, insert(session)).await.map(|_| ())
+        self.change(Synced, insert(session, INSERT)).await.map(|_| ())
     }
 
     async fn find(&self, id: SessionId) -> Result<Option<Session>, StoreError> {
@@ -81,6 +93,25 @@ impl SessionStore for Sqlite {
         Ok(self.change(Synced, update).await? > 0)
     }
 
+    /// A bookmark is the id, in hex, that was seen last.
+    async fn page(&self, from: &Bookmark, limit: u32) -> Result<Page, StoreError> {
+        let after = Uuid::parse_str(&from.0).map(bytes).unwrap_or_default();
+        let page = query("SELECT * FROM sessions WHERE id > ?1 ORDER BY id LIMIT ?2");
+        let sessions: Vec<Session> = self.read(page.bind(after).bind(i64::from(limit))).await?;
+        let next = sessions
+            .last()
+            .map(|session| Bookmark(session.id.0.simple().to_string()));
+        Ok(Page { sessions, next })
+    }
+
+    async fn tally(&self) -> Result<Option<u64>, StoreError> {
+        self.count_rows(query("SELECT count(*) FROM sessions")).await.map(Some)
+    }
+
+    async fn adopt(&self, session: &Session, _now: Timestamp) -> Result<bool, StoreError> {
+        Ok(self.change(Synced, insert(session, UNLESS_AS_FAR)).await? > 0)
+    }
+
     async fn purge(&self, now: Timestamp) -> Result<u64, StoreError> {
         // `idle_expires_at` never lies after `expires_at`, so its index finds them all.
         let some = "DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE idle_expires_at <= ?1 LIMIT 500)";
@@ -92,27 +123,34 @@ impl SessionStore for Sqlite {
     }
 }
 
-fn insert(session: &Session) -> Query<'_> {
-    query(
-        "INSERT INTO sessions (id, user_id, epoch, created_at, last_used_at, expires_at, idle_expires_at, auth_time,
-             amr, ip, user_agent, nonce_hash, current_generation, previous_generation, rotated_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
-    )
-    .bind(bytes(session.id.0))
-    .bind(bytes(session.user.0))
-    .bind(i64::from(session.epoch.0))
-    .bind(millis(session.created_at))
-    .bind(millis(session.last_used_at))
-    .bind(millis(session.expires_at))
-    .bind(millis(session.idle_expires_at))
-    .bind(millis(session.auth_time))
-    .bind(words(session.amr.iter().map(|amr| amr.0.as_str())))
-    .bind(session.ip.map(|ip| ip.to_string()))
-    .bind(&session.user_agent)
-    .bind(session.nonce_hash.as_slice())
-    .bind(i64::from(session.current.0))
-    .bind(session.previous.map(|generation| i64::from(generation.0)))
-    .bind(millis(session.rotated_at))
+/// A new session, whose id nobody has.
+const INSERT: &str = insert_session!("");
+/// One of another store, unless the one that is here is of the same generation or a later one.
+const UNLESS_AS_FAR: &str = insert_session!(
+    " ON CONFLICT (id) DO UPDATE SET
+          epoch = excluded.epoch, last_used_at = excluded.last_used_at, idle_expires_at = excluded.idle_expires_at,
+          current_generation = excluded.current_generation, previous_generation = excluded.previous_generation,
+          rotated_at = excluded.rotated_at
+      WHERE excluded.current_generation > current_generation"
+);
+
+fn insert<'q>(session: &'q Session, statement: &'static str) -> Query<'q> {
+    query(statement)
+        .bind(bytes(session.id.0))
+        .bind(bytes(session.user.0))
+        .bind(i64::from(session.epoch.0))
+        .bind(millis(session.created_at))
+        .bind(millis(session.last_used_at))
+        .bind(millis(session.expires_at))
+        .bind(millis(session.idle_expires_at))
+        .bind(millis(session.auth_time))
+        .bind(words(session.amr.iter().map(|amr| amr.0.as_str())))
+        .bind(session.ip.map(|ip| ip.to_string()))
+        .bind(&session.user_agent)
+        .bind(session.nonce_hash.as_slice())
+        .bind(i64::from(session.current.0))
+        .bind(session.previous.map(|generation| i64::from(generation.0)))
+        .bind(millis(session.rotated_at))
 }
 
 fn update_if(session: &Session, judged: Generation) -> Query<'_> {

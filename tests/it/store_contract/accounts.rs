@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use gateward::model::user::{Epoch, UserId};
+use gateward::model::credential::PasswordHash;
+use gateward::model::user::{Epoch, User, UserId};
 use gateward::store::accounts::Added;
 use tokio::task::JoinSet;
 
@@ -92,6 +93,59 @@ pub(super) async fn users_are_listed_by_id_in_pages(bed: &impl Bed) {
         seen.extend(page.iter().map(|user| user.id));
     }
     assert_eq!(seen, ids.into_iter().collect::<Vec<_>>());
+}
+
+pub(super) async fn accounts_are_walked_over_by_id_with_their_passwords(bed: &impl Bed) {
+    let store = bed.open().await.accounts;
+    assert_eq!(store.tally().await.unwrap(), 0);
+    let mut added = Vec::new();
+    for n in 0..7 {
+        let mut account = account(&format!("user{n}@example.com"));
+        account.password = hash(&format!("of-{n}"));
+        store.add(&account).await.unwrap();
+        added.push((account.user, account.password));
+    }
+    added.sort_by_key(|(user, _)| user.id);
+    let mut seen = Vec::new();
+    loop {
+        let after = seen.last().map(|(user, _): &(User, PasswordHash)| user.id);
+        let page = store.accounts(after, 3).await.unwrap();
+        assert!(page.len() <= 3);
+        if page.is_empty() {
+            break;
+        }
+        seen.extend(page.into_iter().map(|account| (account.user, account.password)));
+    }
+    assert_eq!(seen, added);
+    assert_eq!(store.tally().await.unwrap(), 7);
+}
+
+pub(super) async fn an_account_of_another_store_replaces_the_one_of_the_epoch_seen(bed: &impl Bed) {
+    let store = bed.open().await.accounts;
+    let old = account("ada@example.com");
+    let mut newer = old.clone();
+    newer.user.epoch = Epoch(9);
+    newer.user.disabled_at = Some(START);
+    newer.user.roles.reverse();
+    newer.password = hash("newer");
+    assert!(
+        !store.replace(&newer, old.user.epoch).await.unwrap(),
+        "it was not there"
+    );
+    store.add(&old).await.unwrap();
+    let mut elsewhere = newer.clone();
+    elsewhere.user.email = email("eve@example.com");
+
+    assert!(!store.replace(&newer, Epoch(1)).await.unwrap(), "another epoch");
+    assert!(
+        !store.replace(&elsewhere, old.user.epoch).await.unwrap(),
+        "another address"
+    );
+    assert_eq!(store.find(old.user.id).await.unwrap().unwrap().user, old.user);
+
+    assert!(store.replace(&newer, old.user.epoch).await.unwrap());
+    let found = store.find_by_email(&old.user.email).await.unwrap().unwrap();
+    assert_eq!((found.user, found.password), (newer.user, newer.password));
 }
 
 pub(super) async fn roles_are_replaced_in_the_order_given(bed: &impl Bed) {

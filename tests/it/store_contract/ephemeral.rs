@@ -274,6 +274,14 @@ pub(super) async fn racers_each_count_once(bed: &impl Bed) {
     assert_eq!(counts, (1..=100).collect());
 }
 
+pub(super) async fn a_stream_has_a_name_of_its_own(bed: &impl Bed) {
+    let gateways = [bed.open().await.ephemeral, bed.open().await.ephemeral];
+    let name = end(&gateways[0]).await.stream().to_owned();
+    gateways[0].revoke(&[token()]).await.unwrap();
+    assert!(!name.is_empty());
+    assert_eq!(end(&gateways[1]).await.stream(), name);
+}
+
 pub(super) async fn a_name_is_remembered_until_the_later_moment(bed: &impl Bed) {
     let store = bed.open().await.ephemeral;
     assert!(!store.remembers("ada@10.0.0.1", START).await.unwrap());
@@ -283,6 +291,11 @@ pub(super) async fn a_name_is_remembered_until_the_later_moment(bed: &impl Bed) 
     assert!(store.remembers("ada@10.0.0.1", START.plus(MINUTE)).await.unwrap());
     assert!(!store.remembers("ada@10.0.0.1", START.plus(DAY)).await.unwrap());
     assert!(!store.remembers("ada@10.0.0.2", START).await.unwrap());
+    assert_eq!(
+        store.remembered_until("ada@10.0.0.1").await.unwrap(),
+        Some(START.plus(DAY))
+    );
+    assert_eq!(store.remembered_until("ada@10.0.0.2").await.unwrap(), None);
 
     store.remember("ada@10.0.0.1", START.plus(2 * DAY)).await.unwrap();
     assert!(
