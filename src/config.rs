@@ -82,6 +82,8 @@ pub struct Server {
     pub public_url: Uri,
     /// Peers whose `X-Forwarded-*` and `Forwarded` are believed.
     pub trusted_proxies: Vec<IpNet>,
+    /// Whether those peers begin each connection with a header of the PROXY protocol.
+    pub proxy_protocol: bool,
     /// Data-plane threads; never 0 here (0 in the file means one per core).
     pub workers: usize,
     /// How long requests in flight may take after SIGTERM.

@@ -102,6 +102,7 @@ table! {
         admin_public: Written<bool> = "false",
         public_url: Maybe<Origin> = absent,
         trusted_proxies: List<IpNet> = "[]",
+        proxy_protocol: Written<bool> = "false",
         workers: Written<Count<0, 1024>> = "0",
         shutdown_grace: Written<Span> = "20s",
         limits: ServerLimits = table,

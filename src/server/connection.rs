@@ -8,12 +8,12 @@ use std::cell::Cell;
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
@@ -28,6 +28,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::framing::{Fault, Framing};
 use super::listen::Kind;
+use super::proxy_header::{self, Refused};
 use super::pulse::{Flight, Order, Pulse};
 use super::redirect;
 use super::roster::Seat;
@@ -38,7 +39,7 @@ use crate::model::clock::Clock;
 use crate::model::secret;
 use crate::telemetry::Metrics;
 use crate::wire::Body;
-use crate::wire::origin::Peer;
+use crate::wire::origin::{Peer, is_trusted};
 use crate::wire::reply::{Code, Problem};
 
 /// What HTTP/1 may buffer in each direction, unless the head limit is larger.
@@ -54,6 +55,8 @@ const LOCAL_RESETS: usize = 256;
 /// A client that is gone without a word is found out after these.
 const PING_EVERY: Duration = Duration::from_secs(30);
 const PING_WITHIN: Duration = Duration::from_secs(20);
+/// How often a wrongly set-up balancer is worth a line.
+const COMPLAIN_EVERY: Duration = Duration::from_secs(60);
 
 /// What stands behind one listener of one worker.
 pub struct Door {
@@ -62,6 +65,8 @@ pub struct Door {
     pub tls: Option<TlsAcceptor>,
     pub metrics: Arc<Metrics>,
     pub clock: Arc<dyn Clock>,
+    /// When a trusted proxy's header was last complained about.
+    pub complained_at: Cell<Option<Instant>>,
 }
 
 /// A connection that was accepted.
@@ -86,8 +91,17 @@ impl Door {
     pub async fn serve(self: Rc<Self>, newcomer: Newcomer) {
         let snapshot = self.worker.snapshot();
         let limits = &snapshot.settings.server.limits;
-        let Newcomer { stream, peer, seat } = newcomer;
-        let mut peer = Peer::new(peer.ip());
+        let Newcomer { mut stream, peer, seat } = newcomer;
+        let mut ip = peer.ip().to_canonical();
+        let server = &snapshot.settings.server;
+        if server.proxy_protocol && is_trusted(ip, &server.trusted_proxies) {
+            // Boxed, so that a connection without it is no larger for it.
+            match Box::pin(proxy_header::read(&mut stream, limits.handshake_timeout)).await {
+                Ok(told) => ip = told.unwrap_or(ip),
+                Err(refused) => return self.complain(ip, &refused),
+            }
+        }
+        let mut peer = Peer::new(ip);
         let tls = match (self.kind, &self.tls) {
             (Kind::Tls, Some(tls)) => tls.clone(),
             (Kind::Tls, None) => return,
@@ -104,6 +118,16 @@ impl Door {
             self.http2(peer, stream, seat, limits).await;
         } else {
             self.http1(peer, stream, seat, limits).await;
+        }
+    }
+
+    /// A balancer that is set up wrongly does it on every connection: one line a minute is enough.
+    fn complain(&self, peer: IpAddr, refused: &Refused) {
+        let now = Instant::now();
+        let is_due = self.complained_at.get().is_none_or(|at| now - at >= COMPLAIN_EVERY);
+        if is_due && !matches!(refused, Refused::Nothing) {
+            self.complained_at.set(Some(now));
+            tracing::warn!(%peer, listener = self.kind.name(), "a trusted proxy's connection is closed: {refused}");
         }
     }
 

@@ -1,5 +1,6 @@
 //! One data-plane thread: its runtime, its accept loops, its sweep, its end.
 
+use std::cell::Cell;
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -118,6 +119,7 @@ fn doors(
             tls: tls.clone().map(TlsAcceptor::from),
             metrics: Arc::clone(&shared.metrics),
             clock: Arc::clone(&shared.clock),
+            complained_at: Cell::default(),
         };
         (Rc::new(door), listener)
     };

@@ -188,7 +188,8 @@ fn only(headers: &HeaderMap, name: impl AsHeaderName) -> Option<&str> {
     lines.next().is_none().then(|| line.trim())
 }
 
-fn is_trusted(ip: IpAddr, trusted_proxies: &[IpNet]) -> bool {
+/// Whether a peer may speak for others.
+pub fn is_trusted(ip: IpAddr, trusted_proxies: &[IpNet]) -> bool {
     if trusted_proxies.is_empty() {
         return false;
     }

@@ -27,6 +27,7 @@ pub(super) fn server(reader: &mut Reader, file: &file::Server) -> Server {
         );
     }
     admin_is_private(reader, file);
+    somebody_speaks_for_clients(reader, file);
     no_address_twice(reader, file, https, http);
     Server {
         https,
@@ -35,6 +36,7 @@ pub(super) fn server(reader: &mut Reader, file: &file::Server) -> Server {
         admin_public: file.admin_public.value,
         public_url: public_url(reader, file.public_url.as_ref(), https, http),
         trusted_proxies: file.trusted_proxies.value.iter().map(|net| net.value).collect(),
+        proxy_protocol: file.proxy_protocol.value,
         workers: workers(file.workers.value.0),
         shutdown_grace: file.shutdown_grace.value.0,
         limits: limits(reader, &file.limits),
@@ -56,6 +58,16 @@ fn admin_is_private(reader: &mut Reader, file: &file::Server) {
         reader.mistake(
             &file.admin.place,
             "others can reach this address; use a loopback address like \"127.0.0.1:9901\", or write `admin_public = true` if that is meant",
+        );
+    }
+}
+
+fn somebody_speaks_for_clients(reader: &mut Reader, file: &file::Server) {
+    let nobody = file.trusted_proxies.value.is_empty() && !file.trusted_proxies.broken;
+    if file.proxy_protocol.value && nobody {
+        reader.mistake(
+            &file.proxy_protocol.place,
+            "is believed of nobody; write the balancer's address into `trusted_proxies`",
         );
     }
 }

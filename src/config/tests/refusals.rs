@@ -36,6 +36,12 @@ fn listeners_that_cannot_work_are_refused() {
         "more than scheme",
     );
     refuses(
+        "[server]\nproxy_protocol = true",
+        2,
+        "server.proxy_protocol",
+        "believed of nobody",
+    );
+    refuses(
         "[server]\ntrusted_proxies = [\"10.0.0.0/8\",\n\"x\"]",
         3,
         "server.trusted_proxies",

@@ -55,7 +55,11 @@ impl Wire {
 
     /// Connects over TLS, naming a host and offering protocols.
     pub fn connect_tls(port: u16, name: &str, trust: Arc<ClientConfig>, alpn: &[&[u8]]) -> io::Result<Self> {
-        let stream = TcpStream::connect(("127.0.0.1", port))?;
+        Self::tls_over(TcpStream::connect(("127.0.0.1", port))?, name, trust, alpn)
+    }
+
+    /// Begins TLS on a connection on which something else was said before.
+    pub fn tls_over(stream: TcpStream, name: &str, trust: Arc<ClientConfig>, alpn: &[&[u8]]) -> io::Result<Self> {
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.set_write_timeout(Some(PATIENCE))?;
         stream.set_nodelay(true)?;
