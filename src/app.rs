@@ -231,11 +231,21 @@ impl App {
     }
 
     async fn stop(self, server: Server, readiness: &Readiness, signals: &mut Signals) -> Ending {
-        let grace = self.snapshot.load().settings.server.shutdown_grace;
-        tracing::info!(grace_seconds = grace.as_secs(), "draining");
+        let settings = Arc::clone(&self.snapshot.load().settings);
+        let (delay, grace) = (settings.server.shutdown_delay, settings.server.shutdown_grace);
+        tracing::info!(
+            delay_seconds = delay.as_secs(),
+            grace_seconds = grace.as_secs(),
+            "draining"
+        );
         readiness.drain();
+        let drained = async {
+            // A balancer goes on sending connections until its next look at us.
+            tokio::time::sleep(delay).await;
+            server.drain(grace).await
+        };
         let ending = tokio::select! {
-            finished = server.drain(grace) => {
+            finished = drained => {
                 tracing::info!(finished, "stopped");
                 Ending::Drained
             }

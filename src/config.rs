@@ -86,7 +86,9 @@ pub struct Server {
     pub proxy_protocol: bool,
     /// Data-plane threads; never 0 here (0 in the file means one per core).
     pub workers: usize,
-    /// How long requests in flight may take after SIGTERM.
+    /// How long after SIGTERM connections are still taken while `/readyz` says no.
+    pub shutdown_delay: Duration,
+    /// How long requests in flight may take after that.
     pub shutdown_grace: Duration,
     /// Time and count limits.
     pub limits: Limits,

@@ -104,6 +104,7 @@ table! {
         trusted_proxies: List<IpNet> = "[]",
         proxy_protocol: Written<bool> = "false",
         workers: Written<Count<0, 1024>> = "0",
+        shutdown_delay: Written<Span> = "0s",
         shutdown_grace: Written<Span> = "20s",
         limits: ServerLimits = table,
     }

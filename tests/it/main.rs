@@ -14,6 +14,7 @@ mod hashing;
 mod header_boundary;
 mod hostile;
 mod moving;
+mod outliving;
 mod proxy_protocol;
 mod readme;
 mod refresh;

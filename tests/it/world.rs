@@ -260,6 +260,11 @@ impl World {
         self.ports.http
     }
 
+    /// The admin listener's port.
+    pub fn admin_port(&self) -> u16 {
+        self.ports.admin
+    }
+
     /// A raw connection over TLS, HTTP/1.1 only.
     #[track_caller]
     pub fn tls(&self) -> Wire {

@@ -38,6 +38,7 @@ pub(super) fn server(reader: &mut Reader, file: &file::Server) -> Server {
         trusted_proxies: file.trusted_proxies.value.iter().map(|net| net.value).collect(),
         proxy_protocol: file.proxy_protocol.value,
         workers: workers(file.workers.value.0),
+        shutdown_delay: file.shutdown_delay.value.0,
         shutdown_grace: file.shutdown_grace.value.0,
         limits: limits(reader, &file.limits),
     }

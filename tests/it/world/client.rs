@@ -56,6 +56,12 @@ impl Client {
         self
     }
 
+    /// Reaches the gateway through another port of this machine.
+    pub fn through(mut self, port: u16) -> Self {
+        self.port = port;
+        self
+    }
+
     /// Speaks HTTP/2.
     pub fn h2(mut self) -> Self {
         self.h2 = true;
