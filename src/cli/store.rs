@@ -13,7 +13,7 @@ use clap::Subcommand;
 use super::progress::Progress;
 use super::{CliError, runtime};
 use crate::app::secret_file;
-use crate::config::{Settings, StoreUrl};
+use crate::config::{self, Settings, StoreUrl};
 use crate::model::clock::{Clock, SystemClock};
 use crate::model::user::Email;
 use crate::store::Stores;
@@ -22,6 +22,9 @@ use crate::telemetry::Metrics;
 
 /// Beyond the life of a key's last token: as far as clocks may lie apart.
 const LEEWAY: Duration = Duration::from_secs(60);
+
+/// How long a store may take for a call.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What can be done to stores.
 #[derive(Debug, Subcommand)]
@@ -48,8 +51,9 @@ pub fn run(command: Command) -> Result<(), CliError> {
     let metrics = Arc::new(Metrics::new());
     let runtime = runtime()?;
     runtime.block_on(async {
-        let here = Stores::open(&from.store, &metrics).await.map_err(MoveError::From)?;
-        let there = Stores::open(&to.store, &metrics).await.map_err(MoveError::To)?;
+        let (here, there) = (patient(&from.store), patient(&to.store));
+        let here = Stores::open(&here, &metrics).await.map_err(MoveError::From)?;
+        let there = Stores::open(&there, &metrics).await.map_err(MoveError::To)?;
         let plan = Move {
             from: &here,
             to: &there,
@@ -62,6 +66,15 @@ pub fn run(command: Command) -> Result<(), CliError> {
     })?;
     say_what_was_left(&from, &to);
     Ok(())
+}
+
+/// Nobody's request waits for a copy, so it may wait for a busy store.
+fn patient(store: &config::Store) -> config::Store {
+    config::Store {
+        connect_timeout: store.connect_timeout.max(PATIENCE),
+        timeout: store.timeout.max(PATIENCE),
+        ..store.clone()
+    }
 }
 
 fn is_worth_while(from: &Settings, to: &Settings) -> Result<(), CliError> {
