@@ -54,7 +54,9 @@ impl Redis {
     pub fn up(&mut self) {
         let folder = self.dir.path().to_str().unwrap();
         let pid_file = format!("{folder}/pid");
-        let mut command = vec!["redis-server", "--dir", folder, "--pidfile", &pid_file];
+        // To hold another version, or Valkey, to the same promises.
+        let program = std::env::var("REDIS_SERVER").unwrap_or_else(|_| "redis-server".to_owned());
+        let mut command = vec![program.as_str(), "--dir", folder, "--pidfile", &pid_file];
         command.extend(self.arguments.iter().map(String::as_str));
         self.server = Some(Server::start(&command, self.dir.path(), &self.log()));
         wait_for_port(self.port, &self.log());

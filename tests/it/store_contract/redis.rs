@@ -1,5 +1,7 @@
 //! What only Redis promises: nothing stays for ever, nobody waits for a dead server, and lost data is noticed.
 
+mod crowd;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -101,10 +103,21 @@ fn keys(redis: &Redis) -> Vec<(String, i64)> {
     let mut connection = redis.intruder();
     let keys: Vec<String> = redis::cmd("KEYS").arg("*").query(&mut connection).unwrap();
     let ends = |key: String| {
-        let end = redis::cmd("PEXPIRETIME").arg(&key).query(&mut connection).unwrap();
+        let end = redis::cmd("PEXPIRETIME").arg(&key).query(&mut connection);
+        let end = end.unwrap_or_else(|_| end_by_span(&key, &mut connection));
         (key, end)
     };
     keys.into_iter().map(ends).collect()
+}
+
+/// The same of a server before 7.0, which only knows how much longer. Stories move by whole seconds.
+fn end_by_span(key: &str, connection: &mut redis::Connection) -> i64 {
+    let left: i64 = redis::cmd("PTTL").arg(key).query(connection).unwrap();
+    let (seconds, micros): (i64, i64) = redis::cmd("TIME").query(connection).unwrap();
+    match left {
+        0.. => (seconds * 1000 + micros / 1000 + left + 500) / 1000 * 1000,
+        none => none,
+    }
 }
 
 /// Does what the server does when its clock comes to a moment. Tells how many sessions, counters and names ended.
