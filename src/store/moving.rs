@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 
-use super::ephemeral::{Cursor, EphemeralStore, Revocation};
+use super::ephemeral::{Cursor, EphemeralStore, Revocation, Revoked};
 use super::sessions::Bookmark;
 use super::{StoreError, Stores};
 use crate::model::clock::Timestamp;
@@ -152,6 +152,7 @@ impl Move<'_> {
         watcher.advances(len(&known));
         for some in new.chunks(REVOCATIONS) {
             self.to.ephemeral.revoke(some).await.map_err(MoveError::To)?;
+            self.end_revoked(some).await.map_err(MoveError::To)?;
             watcher.advances(len(some));
         }
         watcher.ends(&Count {
@@ -159,6 +160,16 @@ impl Move<'_> {
             there: len(&known),
             ..Count::default()
         });
+        Ok(())
+    }
+
+    /// A session that ended at the source since an earlier run ends at the target.
+    async fn end_revoked(&self, revocations: &[Revocation]) -> Result<(), StoreError> {
+        for revocation in revocations {
+            if let Revoked::Session(id) = revocation.what {
+                self.to.sessions.end(id).await?;
+            }
+        }
         Ok(())
     }
 

@@ -169,6 +169,7 @@ async fn what_the_source_did_since_the_first_run_comes_with_the_second() {
     let mut old = embedded(&upstream);
     old.up();
     let (ada, ben) = (old.person("ada").await, old.person("ben").await);
+    let signed_out = ada.again().await;
     old.signal("TERM");
     assert!(old.wait_for_end());
     let mut new = stores.stopped(&upstream, |_| ());
@@ -178,6 +179,8 @@ async fn what_the_source_did_since_the_first_run_comes_with_the_second() {
     let cleo = old.person("cleo").await;
     let client = old.client();
     let renewed = refresh(&client, &ada.refresh).await.is(200);
+    let logout = client.post("/auth/logout").bearer(&signed_out.access);
+    logout.send().await.is(204);
     old.run(&["user", "disable", &ben.email]).done();
     let key = old.run(&["keys", "rotate"]).done().out.trim().to_owned();
     old.signal("TERM");
@@ -188,6 +191,10 @@ async fn what_the_source_did_since_the_first_run_comes_with_the_second() {
     let client = new.client();
     assert_eq!(things(&client, &cleo.access).await, 200);
     refresh(&client, &renewed.member("refresh_token")).await.is(200);
+    assert_eq!(things(&client, &signed_out.access).await, 401);
+    refresh(&client, &signed_out.refresh)
+        .await
+        .problem(401, "invalid_token");
     assert_eq!(things(&client, &ben.access).await, 401);
     refresh(&client, &ben.refresh).await.problem(401, "invalid_token");
     let keys = new.run(&["keys", "list", "--json"]).done().json();
