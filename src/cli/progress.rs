@@ -66,7 +66,7 @@ fn picture(what: &str, done: u64, of: Option<u64>) -> String {
     };
     // More may be found than was counted at the beginning.
     let of = of.max(done);
-    let filled = if of == 0 { CELLS } else { CELLS * done / of };
+    let filled = (CELLS * done).checked_div(of).unwrap_or(CELLS);
     let cell = |n| if n < filled { '#' } else { '.' };
     let bar: String = (0..CELLS).map(cell).collect();
     format!("{what:<12} [{bar}] {done} of {of}")
