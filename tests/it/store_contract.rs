@@ -11,6 +11,7 @@ mod postgres;
 mod redis;
 mod sessions;
 mod sqlite;
+mod walking;
 
 use std::time::Duration;
 
@@ -105,10 +106,12 @@ macro_rules! sessions_contract {
                     a_race_with_the_end_never_revives_a_session,
                     all_sessions_of_a_user_end_except_one,
                     one_session_moves_on_to_a_new_epoch,
-                    a_walk_meets_every_session_that_is_there_all_the_while,
-                    a_session_of_another_store_is_kept_unless_it_has_come_as_far_here,
                     sessions_that_are_over_are_purged_and_no_others,
                     sessions_outlive_the_process,
+                }
+                walking::{
+                    a_walk_meets_every_session_that_is_there_all_the_while,
+                    a_session_of_another_store_is_kept_unless_it_has_come_as_far_here,
                 }
                 ephemeral::{
                     a_revoked_token_is_revoked_and_no_other,

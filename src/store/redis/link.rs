@@ -109,28 +109,9 @@ impl Link {
         answer.map_err(|error| self.fault(number, error))
     }
 
-    /// The first slot of each node that holds any; one server holds them all.
-    pub(super) async fn first_slots(&self) -> Result<Vec<u16>, Fault> {
-        if !self.way.mends_itself() {
-            return Ok(vec![0]);
-        }
-        let mut ranges: Vec<(u16, Value, Value)> = Vec::new();
-        let told: Vec<Vec<Value>> = self.ask_node(0, redis::cmd("CLUSTER").arg("SLOTS")).await?;
-        for mut range in told {
-            range.truncate(3);
-            let range = redis::from_redis_value(Value::Array(range));
-            ranges.push(range.map_err(|error| Fault::Refused(error.into()))?);
-        }
-        ranges.sort_by_key(|(first, ..)| *first);
-        let mut nodes: Vec<Value> = Vec::new();
-        ranges.retain(|(_, _, node)| {
-            let is_new = !nodes.contains(node);
-            if is_new {
-                nodes.push(node.clone());
-            }
-            is_new
-        });
-        Ok(ranges.into_iter().map(|(first, ..)| first).collect())
+    /// Whether slots are spread over nodes.
+    pub(super) fn is_cluster(&self) -> bool {
+        self.way.mends_itself()
     }
 
     /// A connection for one follower alone, whose waiting would keep everybody behind it in the queue.

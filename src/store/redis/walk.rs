@@ -4,7 +4,7 @@
 //! nodes during the walk may hide sessions from it (`SCAN` promises nothing across nodes), so nobody should.
 
 use futures_util::{StreamExt, TryStreamExt, stream};
-use redis::cmd;
+use redis::{Value, cmd};
 use uuid::Uuid;
 
 use super::Redis;
@@ -48,11 +48,31 @@ impl Redis {
         Ok(found.into_iter().flatten().collect())
     }
 
-    /// The node whose first slot comes after `slot`.
+    /// The first slot of the node to be walked over next. A node may hold several ranges of slots; it is known by its lowest.
     async fn node_behind(&self, slot: u16) -> Result<Option<u16>, StoreError> {
-        let firsts = self.link.first_slots().await.map_err(|fault| self.fault(fault))?;
+        if !self.link.is_cluster() {
+            return Ok(None);
+        }
+        let told = self.link.ask_node(slot, cmd("CLUSTER").arg("SLOTS")).await;
+        let told: Vec<Vec<Value>> = told.map_err(|fault| self.fault(fault))?;
+        let firsts = first_slots(told).ok_or_else(|| self.damaged("the cluster's list of slots"))?;
         Ok(firsts.into_iter().filter(|first| *first > slot).min())
     }
+}
+
+/// The lowest slot of each node, from what `CLUSTER SLOTS` tells: first, last, master, replicas.
+fn first_slots(told: Vec<Vec<Value>>) -> Option<Vec<u16>> {
+    let mut lowest: Vec<(Value, u16)> = Vec::new();
+    for range in told {
+        let mut parts = range.into_iter();
+        let first: u16 = redis::from_redis_value(parts.next()?).ok()?;
+        let master = parts.nth(1)?;
+        match lowest.iter_mut().find(|(known, _)| *known == master) {
+            Some((_, known)) => *known = first.min(*known),
+            None => lowest.push((master, first)),
+        }
+    }
+    Some(lowest.into_iter().map(|(_, first)| first).collect())
 }
 
 fn place(bookmark: &Bookmark) -> Option<(u16, u64)> {
@@ -61,4 +81,18 @@ fn place(bookmark: &Bookmark) -> Option<(u16, u64)> {
     }
     let (slot, cursor) = bookmark.0.split_once(':')?;
     Some((slot.parse().ok()?, cursor.parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_with_several_ranges_is_walked_over_once() {
+        let master = |name: &str| Value::Array(vec![Value::SimpleString(name.to_owned()), Value::Int(6379)]);
+        let range = |first, last, name| vec![Value::Int(first), Value::Int(last), master(name)];
+        let told = vec![range(9000, 16383, "a"), range(100, 8999, "b"), range(0, 99, "a")];
+        assert_eq!(first_slots(told), Some(vec![0, 100]));
+        assert_eq!(first_slots(vec![vec![Value::Int(0)]]), None);
+    }
 }

@@ -1,13 +1,13 @@
 //! What a store promises about sign-ins: the table and the invariants of the refresh token.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use gateward::model::clock::Timestamp;
 use gateward::model::session::{Generation, Session, SessionId};
 use gateward::model::user::{Epoch, UserId};
-use gateward::store::sessions::{Bookmark, Rotate, Rotation, SessionStore};
+use gateward::store::sessions::{Rotate, Rotation, SessionStore};
 use tokio::task::JoinSet;
 
 use super::{Bed, DAY, SECOND, START, fresh_id, session};
@@ -16,7 +16,7 @@ const WINDOW: Duration = Duration::from_secs(20);
 const IDLE: Duration = Duration::from_secs(14 * 86_400);
 
 /// What comes of presenting generation `presented` of a session at `now`.
-async fn present(store: &Arc<dyn SessionStore>, of: &Session, presented: u32, now: Timestamp) -> Rotation {
+pub(super) async fn present(store: &Arc<dyn SessionStore>, of: &Session, presented: u32, now: Timestamp) -> Rotation {
     store.rotate(&request(of, presented, now)).await.unwrap()
 }
 
@@ -31,19 +31,19 @@ fn request(of: &Session, presented: u32, now: Timestamp) -> Rotate {
     }
 }
 
-async fn opened(store: &Arc<dyn SessionStore>) -> Session {
+pub(super) async fn opened(store: &Arc<dyn SessionStore>) -> Session {
     let session = session(UserId(fresh_id()), START);
     store.open(&session).await.unwrap();
     session
 }
 
 /// What the store holds now.
-async fn stored(store: &Arc<dyn SessionStore>, session: &Session) -> Option<Session> {
+pub(super) async fn stored(store: &Arc<dyn SessionStore>, session: &Session) -> Option<Session> {
     store.find(session.id).await.unwrap()
 }
 
 /// A session after use at `now`.
-fn used(session: &Session, previous: u32, current: u32, now: Timestamp) -> Session {
+pub(super) fn used(session: &Session, previous: u32, current: u32, now: Timestamp) -> Session {
     Session {
         previous: Some(Generation(previous)),
         current: Generation(current),
@@ -383,66 +383,6 @@ pub(super) async fn one_session_moves_on_to_a_new_epoch(bed: &impl Bed) {
     };
     assert_eq!(after.epoch, Epoch(4));
     assert_eq!(stored(&store, &left).await.unwrap().epoch, Epoch(3));
-}
-
-pub(super) async fn a_walk_meets_every_session_that_is_there_all_the_while(bed: &impl Bed) {
-    let store = bed.open().await.sessions;
-    let stores = bed.open().await;
-    let mut there = BTreeMap::new();
-    for _ in 0..250 {
-        let session = opened(&store).await;
-        there.insert(session.id, session);
-    }
-    // What is no session must not be taken for one.
-    stores.ephemeral.count("a", DAY, START).await.unwrap();
-    let over = there.values().next().unwrap().clone();
-    let over = Session {
-        idle_expires_at: START,
-        ..over
-    };
-    store.end(over.id).await.unwrap();
-    store.open(&over).await.unwrap();
-    there.insert(over.id, over);
-
-    let (mut seen, mut place, mut steps) = (BTreeMap::new(), Bookmark::default(), 0);
-    loop {
-        let page = store.page(&place, 40).await.unwrap();
-        seen.extend(page.sessions.into_iter().map(|session| (session.id, session)));
-        steps += 1;
-        let Some(next) = page.next else { break };
-        place = next;
-        if steps == 2 {
-            let newcomer = opened(&store).await;
-            store.end(newcomer.id).await.unwrap();
-        }
-        assert!(steps < 1000, "the walk does not end");
-    }
-    assert_eq!(seen, there);
-    assert!(steps > 2, "all at once is no walk");
-    assert!(store.tally().await.unwrap().is_none_or(|tally| tally == 250));
-}
-
-pub(super) async fn a_session_of_another_store_is_kept_unless_it_has_come_as_far_here(bed: &impl Bed) {
-    let store = bed.open().await.sessions;
-    let old = session(UserId(fresh_id()), START);
-    assert!(store.adopt(&old, START).await.unwrap());
-    assert!(!store.adopt(&old, START).await.unwrap(), "it was there");
-    assert_eq!(stored(&store, &old).await, Some(old.clone()));
-    let listed = store.of_user(old.user, START).await.unwrap();
-    assert_eq!(listed, std::slice::from_ref(&old));
-
-    let further = used(&old, 1, 2, START.plus(DAY));
-    assert!(store.adopt(&further, START.plus(DAY)).await.unwrap());
-    assert!(
-        !store.adopt(&old, START.plus(DAY)).await.unwrap(),
-        "it has come further here"
-    );
-    assert_eq!(stored(&store, &old).await, Some(further));
-    let next = present(&store, &old, 2, START.plus(2 * DAY)).await;
-    assert_eq!(next, Rotation::Rotated(used(&old, 2, 3, START.plus(2 * DAY))));
-
-    assert_eq!(store.end_all(old.user, None).await.unwrap(), [old.id]);
-    assert_eq!(stored(&store, &old).await, None);
 }
 
 pub(super) async fn sessions_that_are_over_are_purged_and_no_others(bed: &impl Bed) {
