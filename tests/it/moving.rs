@@ -33,6 +33,12 @@ fn embedded(upstream: &Upstream) -> World {
     world
 }
 
+/// In good order.
+fn stop(world: &mut World) {
+    world.signal("TERM");
+    assert!(world.wait_for_end());
+}
+
 fn copy(from: &World, to: &World) -> Outcome {
     from.run(&arguments(from, to).each_ref().map(String::as_str))
 }
@@ -72,8 +78,7 @@ async fn whoever_was_signed_in_stays_so_and_what_had_ended_stays_ended() {
     let ben = old.person("ben").await;
     old.run(&["user", "disable", &ben.email]).done();
     let dora = old.person("dora").await;
-    old.signal("TERM");
-    assert!(old.wait_for_end());
+    stop(&mut old);
 
     let mut new = stores.stopped(&upstream, |_| ());
     copy(&old, &new).done();
@@ -118,8 +123,7 @@ async fn a_second_run_brings_nothing_back_that_ended_at_the_target() {
     let ada = old.person("ada").await;
     let stays = ada.again().await;
     let ben = old.person("ben").await;
-    old.signal("TERM");
-    assert!(old.wait_for_end());
+    stop(&mut old);
     let mut new = stores.stopped(&upstream, |_| ());
     let first = copy(&old, &new).done();
     assert!(first.out.contains("accounts     2 new"), "{}", first.out);
@@ -170,8 +174,7 @@ async fn what_the_source_did_since_the_first_run_comes_with_the_second() {
     old.up();
     let (ada, ben) = (old.person("ada").await, old.person("ben").await);
     let signed_out = ada.again().await;
-    old.signal("TERM");
-    assert!(old.wait_for_end());
+    stop(&mut old);
     let mut new = stores.stopped(&upstream, |_| ());
     copy(&old, &new).done();
 
@@ -183,8 +186,7 @@ async fn what_the_source_did_since_the_first_run_comes_with_the_second() {
     logout.send().await.is(204);
     old.run(&["user", "disable", &ben.email]).done();
     let key = old.run(&["keys", "rotate"]).done().out.trim().to_owned();
-    old.signal("TERM");
-    assert!(old.wait_for_end());
+    stop(&mut old);
     copy(&old, &new).done();
     new.up();
 
@@ -257,8 +259,7 @@ async fn nothing_is_copied_where_something_would_be_lost() {
     old.up();
     let ada = old.person("ada").await;
     assert!(copy(&old, &new).refused().err.contains("stop it first"));
-    old.signal("TERM");
-    assert!(old.wait_for_end());
+    stop(&mut old);
 
     write_secret(&new, "b3RoZXJzZWNyZXRvdGhlcnNlY3JldG90aGVyc2VjcmU=\n");
     assert!(copy(&old, &new).refused().err.contains("different secrets"));
