@@ -162,10 +162,9 @@ impl Tokens {
         let accounts = Arc::clone(&stores.accounts);
         let (handle, counters) = (control.clone(), Arc::clone(&metrics));
         let keyring = Keyring::open(accounts, secret, Arc::clone(&clock), handle, counters, &policy).await?;
-        let ephemeral = Arc::clone(&stores.ephemeral);
         let state = State {
             keyring: Arc::new(keyring),
-            revocations: Revocations::new(ephemeral, Arc::clone(&clock), control, metrics),
+            revocations: Revocations::new(stores, Arc::clone(&clock), control, metrics),
             refresh: Arc::new(RefreshMint::new(secret)?),
             policy: ArcSwap::from_pointee(policy),
             clock,
@@ -305,13 +304,18 @@ impl Tokens {
         self.state.refresh.read(text)
     }
 
+    /// Whether a session was ended, as far as is known here: a store that lost its last writes may still hold it.
+    pub fn has_ended(&self, session: SessionId) -> bool {
+        self.state.revocations.has_ended(session)
+    }
+
     /// Revokes, here at once and everywhere as soon as the feed brings it, for as long as an access token can live.
     pub async fn revoke(&self, what: &[Revoked]) -> Result<(), TokenError> {
         let until = self.state.clock.now().plus(self.state.policy.load().afterlife());
         self.state.revocations.revoke(what, until).await
     }
 
-    /// The JWK set (RFC 7517 §5), serialised, and how long it may be cached.
+    /// The JWK set (RFC 7517 §5), serialised, and how long it may be cached. Nothing at all as long as the keys were never read.
     pub fn jwks(&self) -> (Bytes, Duration) {
         let max_age = (self.settings.publish_before / 2).min(JWKS_MAX_AGE);
         (self.state.keyring.ring().jwks(), max_age)

@@ -41,6 +41,11 @@ impl Auth {
         if session.nonce_hash != presented.nonce_hash {
             return Ok(over("unknown", false));
         }
+        // A store that lost its last writes brings back what was ended; what is known to have ended stays so.
+        if self.tokens.has_ended(session.id) {
+            self.close(Some(caller), session.id).await?;
+            return Ok(over("unknown", true));
+        }
         let Some(user) = self.entitled(&session).await? else {
             self.close(Some(caller), session.id).await?;
             return Ok(over("expired", true));
@@ -270,6 +275,16 @@ mod tests {
         let world = World::new().await;
         let first = world.signed_in().await;
         world.stores.accounts.begin_epoch(first.user.id).await.unwrap();
+        refused(&world, &first).await;
+        assert_eq!(world.stores.sessions.find(first.session.id).await.unwrap(), None);
+    }
+
+    #[tokio::test]
+    async fn a_session_that_was_ended_stays_so_when_a_store_that_lost_writes_brings_it_back() {
+        let world = World::new().await;
+        let first = world.signed_in().await;
+        world.auth.end_session_by_id(first.session.id).await.unwrap();
+        world.stores.sessions.open(&first.session).await.unwrap();
         refused(&world, &first).await;
         assert_eq!(world.stores.sessions.find(first.session.id).await.unwrap(), None);
     }

@@ -41,6 +41,7 @@ pub struct Metrics {
     store_up: Family<Word, Gauge>,
     store_errors: Family<Words, Counter>,
     revocation_feed_up: Gauge,
+    revocation_lag: Gauge<f64, AtomicU64>,
     config_reload: Gauge,
     cert_not_after: Family<Name, Gauge>,
     keys: Family<Word, Gauge>,
@@ -74,6 +75,10 @@ impl Metrics {
             store_up: at.add("store_up", "Whether the store answered its last call"),
             store_errors: at.add("store_errors", "Store calls that failed, by kind"),
             revocation_feed_up: at.add("revocation_feed_up", "Whether revocations made elsewhere arrive"),
+            revocation_lag: at.add(
+                "revocation_lag_seconds",
+                "For how long revocations made elsewhere may have gone unheard; while the feed is up each is heard within a second",
+            ),
             config_reload: at.add_made(
                 "config_last_reload_success",
                 "Whether the last configuration read was taken over",
@@ -161,6 +166,11 @@ impl Metrics {
     /// `gateward_revocation_feed_up`
     pub fn revocation_feed_up(&self, up: bool) {
         self.revocation_feed_up.set(i64::from(up));
+    }
+
+    /// `gateward_revocation_lag_seconds`
+    pub fn revocation_lag(&self, lag: Duration) {
+        self.revocation_lag.set(lag.as_secs_f64());
     }
 
     /// `gateward_keys{state}`
@@ -300,6 +310,7 @@ mod tests {
         metrics.store_up("sessions", true);
         metrics.store_error("sessions", "timeout");
         metrics.revocation_feed_up(true);
+        metrics.revocation_lag(Duration::from_millis(1500));
         metrics.keys("active", 1);
         metrics.cert_not_after("localhost", 1_900_000_000);
         metrics.upstream_error("app", "connect");
@@ -321,6 +332,7 @@ mod tests {
             "gateward_store_up{store=\"sessions\"} 1",
             "gateward_store_errors_total{store=\"sessions\",kind=\"timeout\"} 1",
             "gateward_revocation_feed_up 1",
+            "gateward_revocation_lag_seconds 1.5",
             "gateward_config_last_reload_success 1",
             "gateward_cert_not_after_seconds{name=\"localhost\"} 1900000000",
             "gateward_keys{state=\"active\"} 1",

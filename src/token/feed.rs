@@ -1,13 +1,18 @@
 //! Follows the store's stream of revocations, so that memory knows what any gateway, or the command line, has revoked.
 //!
 //! It begins with everything that is still to be remembered and goes on from there. A failure or a gap marks the feed as down (a new epoch) until the
-//! whole was read again. After a gap the store may have lost what we remember: it is put back, so that a revocation outlives any one of the two.
+//! whole was read again. Meanwhile the store may have lost what we remember (restarted empty, or a replica that was behind took over), and a fresh
+//! connection does not show it: so each time the whole is compared with memory, and what is missing is put back, after the sessions concerned have been
+//! ended again. A revocation outlives any one of the two.
 
 use std::time::Duration;
 
+use futures_util::future::try_join_all;
+use tokio::time::Instant;
+
 use super::revocation::Revocations;
 use crate::store::StoreError;
-use crate::store::ephemeral::{Cursor, News, Revocation};
+use crate::store::ephemeral::{Cursor, News, Revocation, Revoked};
 
 /// How long the store may keep us waiting for news.
 const WAIT: Duration = Duration::from_secs(1);
@@ -19,13 +24,25 @@ const WHOLE: Duration = Duration::from_secs(60);
 const RETRY: Duration = Duration::from_millis(250);
 /// A long history is taken in by pieces, so that it does not hold a thread.
 const PIECE: usize = 4096;
+/// Sessions ended at once after a store has lost data.
+const AT_ONCE: usize = 64;
 
 /// How far we have read.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Place {
-    cursor: Cursor,
-    /// Whether everything up to the cursor is in memory.
-    whole: bool,
+    /// Everything up to here is in memory; `None`: the whole has to be read.
+    cursor: Option<Cursor>,
+    /// When memory was known to be up to date.
+    heard_at: Instant,
+}
+
+impl Default for Place {
+    fn default() -> Self {
+        Self {
+            cursor: None,
+            heard_at: Instant::now(),
+        }
+    }
 }
 
 impl Revocations {
@@ -47,36 +64,43 @@ impl Revocations {
 
     /// One question to the store. `false`: it failed.
     async fn turn(&self, place: &mut Place) -> bool {
-        let outcome = self.advance(place).await;
-        if let Err(error) = &outcome {
-            place.whole = false;
-            self.feed_is_down(error);
+        let outcome = match place.cursor.take() {
+            Some(cursor) => self.go_on(&cursor).await,
+            None => self.begin().await,
+        };
+        match outcome {
+            Ok(cursor) => {
+                place.cursor = Some(cursor);
+                place.heard_at = Instant::now();
+            }
+            Err(error) => self.feed_is_down(&error),
         }
-        outcome.is_ok()
+        self.metrics.revocation_lag(place.heard_at.elapsed());
+        place.cursor.is_some()
     }
 
-    async fn advance(&self, place: &mut Place) -> Result<(), StoreError> {
-        let news = self.ask_for_news(place).await?;
+    /// Waits for what comes next.
+    async fn go_on(&self, cursor: &Cursor) -> Result<Cursor, StoreError> {
+        let news = self.ask_for_news(cursor, WAIT, WAIT + PATIENCE).await?;
         if news.gap {
-            place.whole = false;
-            place.cursor = Cursor::default();
             self.feed_is_down(&"the store's stream has a gap");
-            return self.put_back().await;
+            return self.begin().await;
         }
         self.take_in(&news.revocations).await;
-        place.cursor = news.cursor;
-        place.whole = true;
-        self.feed_is_up();
-        Ok(())
+        Ok(news.cursor)
     }
 
-    async fn ask_for_news(&self, place: &Place) -> Result<News, StoreError> {
-        let (cursor, wait, limit) = if place.whole {
-            (place.cursor.clone(), WAIT, WAIT + PATIENCE)
-        } else {
-            (Cursor::default(), Duration::ZERO, WHOLE)
-        };
-        let news = tokio::time::timeout(limit, self.store.follow(&cursor, wait)).await;
+    /// Reads the whole, and makes the store whole too.
+    async fn begin(&self) -> Result<Cursor, StoreError> {
+        let news = self.ask_for_news(&Cursor::default(), Duration::ZERO, WHOLE).await?;
+        self.put_back(&news.revocations).await?;
+        self.take_in(&news.revocations).await;
+        self.feed_is_up();
+        Ok(news.cursor)
+    }
+
+    async fn ask_for_news(&self, cursor: &Cursor, wait: Duration, limit: Duration) -> Result<News, StoreError> {
+        let news = tokio::time::timeout(limit, self.store.follow(cursor, wait)).await;
         news.unwrap_or(Err(StoreError::Unanswered { store: "sessions" }))
     }
 
@@ -87,9 +111,33 @@ impl Revocations {
         }
     }
 
-    async fn put_back(&self) -> Result<(), StoreError> {
-        for piece in self.mirror.all(self.clock.now()).chunks(PIECE) {
+    /// The sessions go first: should that fail, the revocations are still missing at the next attempt.
+    async fn put_back(&self, kept: &[Revocation]) -> Result<(), StoreError> {
+        let missing = self.mirror.missing_from(kept, self.clock.now());
+        if missing.is_empty() {
+            return Ok(());
+        }
+        tracing::warn!(
+            revocations = missing.len(),
+            "revocations: the store has lost some; they are put back"
+        );
+        self.end_again(&missing).await?;
+        for piece in missing.chunks(PIECE) {
             self.store.revoke(piece).await?;
+        }
+        Ok(())
+    }
+
+    /// A store that lost a revocation lost the end of its session as well. Users' epochs are in the accounts store and need nothing.
+    async fn end_again(&self, revocations: &[Revocation]) -> Result<(), StoreError> {
+        let mut ended = Vec::new();
+        for revocation in revocations {
+            if let Revoked::Session(id) = revocation.what {
+                ended.push(id);
+            }
+        }
+        for some in ended.chunks(AT_ONCE) {
+            try_join_all(some.iter().map(|id| self.sessions.end(*id))).await?;
         }
         Ok(())
     }

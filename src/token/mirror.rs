@@ -3,6 +3,7 @@
 //! Exact, not probable: an entry is never evicted, only forgotten when the last token that it concerns has expired. A version number moves whenever something
 //! new is learnt, so that a token that was checked at this version need not be looked up again.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -33,6 +34,16 @@ struct Entry {
     /// For a user: sessions opened at or before this. For the others: the epoch, unused.
     opened_by: Timestamp,
     until: Timestamp,
+}
+
+impl Entry {
+    /// The same subject revoked twice: of two moments the later one counts, and so of two ends.
+    fn merged(self, other: Self) -> Self {
+        Self {
+            opened_by: self.opened_by.max(other.opened_by),
+            until: self.until.max(other.until),
+        }
+    }
 }
 
 /// The revocations known here.
@@ -95,29 +106,51 @@ impl Mirror {
             .collect()
     }
 
+    /// What still counts here and a list does not say, or not for as long.
+    pub(super) fn missing_from(&self, list: &[Revocation], now: Timestamp) -> Vec<Revocation> {
+        let mut missing = self.all(now);
+        if missing.is_empty() {
+            return missing;
+        }
+        let mut told: HashMap<Subject, Entry> = HashMap::with_capacity(list.len());
+        for (subject, entry) in list.iter().map(parts) {
+            told.entry(subject)
+                .and_modify(|old| *old = old.merged(entry))
+                .or_insert(entry);
+        }
+        missing.retain(|revocation| {
+            let (subject, ours) = parts(revocation);
+            told.get(&subject).is_none_or(|told| told.merged(ours) != *told)
+        });
+        missing
+    }
+
+    /// Whether a session is named among what still counts.
+    pub(super) fn holds_session(&self, session: SessionId) -> bool {
+        self.entries.contains_key(&Subject::Session(session))
+    }
+
     /// `true`: this was news.
     fn enter(&self, revocation: Revocation) -> bool {
-        let (subject, opened_by) = match revocation.what {
-            Revoked::Token(id) => (Subject::Token(id), Timestamp::default()),
-            Revoked::Session(id) => (Subject::Session(id), Timestamp::default()),
-            Revoked::User(id, moment) => (Subject::User(id), moment),
-        };
-        let new = Entry {
-            opened_by,
-            until: revocation.until,
-        };
-        let merged = |old: Entry| Entry {
-            opened_by: old.opened_by.max(new.opened_by),
-            until: old.until.max(new.until),
-        };
-        if self.entries.get(&subject).is_some_and(|old| merged(old) == old) {
+        let (subject, new) = parts(&revocation);
+        if self.entries.get(&subject).is_some_and(|old| old.merged(new) == old) {
             return false;
         }
         self.entries
             .entry(subject)
-            .and_upsert_with(|old| old.map_or(new, |old| merged(old.into_value())));
+            .and_upsert_with(|old| old.map_or(new, |old| old.into_value().merged(new)));
         true
     }
+}
+
+fn parts(revocation: &Revocation) -> (Subject, Entry) {
+    let (subject, opened_by) = match revocation.what {
+        Revoked::Token(id) => (Subject::Token(id), Timestamp::default()),
+        Revoked::Session(id) => (Subject::Session(id), Timestamp::default()),
+        Revoked::User(id, moment) => (Subject::User(id), moment),
+    };
+    let until = revocation.until;
+    (subject, Entry { opened_by, until })
 }
 
 impl fmt::Debug for Mirror {
@@ -191,6 +224,27 @@ mod tests {
         assert_eq!(mirror.version(), version + 1);
         clock.advance(HOUR);
         assert!(mirror.all(clock.now()).is_empty());
+    }
+
+    #[test]
+    fn what_a_store_lacks_or_would_forget_too_early_is_missing_and_nothing_else() {
+        let (mirror, _) = mirror();
+        let user = |moment| Revocation {
+            what: Revoked::User(UserId(Uuid::from_u128(9)), moment),
+            until: START.plus(HOUR),
+        };
+        let [kept, short, lost] = [1, 2, 3].map(|number| session(number, START.plus(HOUR)));
+        mirror.learn(&[kept, short, lost, user(START.plus(HOUR))], START);
+        let store = [
+            kept,
+            session(2, START.plus(HOUR / 2)),
+            user(START),
+            user(START.plus(HOUR)),
+        ];
+        let mut missing = mirror.missing_from(&store, START);
+        missing.sort_by_key(|revocation| format!("{revocation:?}"));
+        assert_eq!(missing, [short, lost]);
+        assert!(mirror.missing_from(&store, START.plus(HOUR)).is_empty(), "all is over");
     }
 
     #[test]

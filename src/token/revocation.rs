@@ -18,8 +18,10 @@ use super::{Rejected, TokenError};
 use crate::config::RevocationMode;
 use crate::model::clock::{Clock, Timestamp};
 use crate::model::identity::Identity;
-use crate::store::StoreError;
+use crate::model::session::SessionId;
 use crate::store::ephemeral::{EphemeralStore, Revocation, Revoked};
+use crate::store::sessions::SessionStore;
+use crate::store::{StoreError, Stores};
 use crate::telemetry::Metrics;
 
 /// While the feed is down an answer of the store is good for this long, and after a failure the store is left alone for this long.
@@ -33,11 +35,12 @@ const NEVER: u64 = 0;
 /// What is revoked, and how sure of it we are.
 pub(super) struct Revocations {
     pub(super) store: Arc<dyn EphemeralStore>,
+    pub(super) sessions: Arc<dyn SessionStore>,
     pub(super) mirror: Mirror,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) place: Mutex<Place>,
     control: Handle,
-    metrics: Arc<Metrics>,
+    pub(super) metrics: Arc<Metrics>,
     /// Counts from 1; a new one begins whenever the feed breaks.
     epoch: AtomicU64,
     /// `UP`, `NEVER`, or when the feed broke (milliseconds).
@@ -63,14 +66,10 @@ const REVOKED: u64 = u64::MAX;
 
 impl Revocations {
     /// Knows nothing yet; `load` before it is leant on.
-    pub(super) fn new(
-        store: Arc<dyn EphemeralStore>,
-        clock: Arc<dyn Clock>,
-        control: Handle,
-        metrics: Arc<Metrics>,
-    ) -> Self {
+    pub(super) fn new(stores: &Stores, clock: Arc<dyn Clock>, control: Handle, metrics: Arc<Metrics>) -> Self {
         Self {
-            store,
+            store: Arc::clone(&stores.ephemeral),
+            sessions: Arc::clone(&stores.sessions),
             mirror: Mirror::new(Arc::clone(&clock)),
             clock,
             place: Mutex::default(),
@@ -114,6 +113,11 @@ impl Revocations {
             self.metrics.revocation(kind(what));
         }
         Ok(())
+    }
+
+    /// Whether a session is known to have ended, whatever a store that lost data says.
+    pub(super) fn has_ended(&self, session: SessionId) -> bool {
+        self.mirror.holds_session(session)
     }
 
     /// The feed works and memory is whole.

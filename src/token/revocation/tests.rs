@@ -277,6 +277,23 @@ async fn revocations_that_a_store_lost_are_put_back() {
 }
 
 #[tokio::test]
+async fn what_a_store_lost_while_it_was_away_is_put_back_and_its_sessions_end_again() {
+    let world = world().await;
+    let session = world.session(&user());
+    world.tokens.revoke(&[Revoked::Session(session.id)]).await.unwrap();
+    feed(&world.tokens).await;
+    world.revocations.set_down(true);
+    feed(&world.tokens).await;
+    // A replica that was behind takes over: it has neither the revocation nor the end of the session.
+    world.revocations.lose();
+    world.stores.sessions.open(&session).await.unwrap();
+    world.revocations.set_down(false);
+    feed(&world.tokens).await;
+    assert_eq!(world.revocations.held(), 1);
+    assert_eq!(world.stores.sessions.find(session.id).await.unwrap(), None);
+}
+
+#[tokio::test]
 async fn our_own_news_coming_back_does_not_make_every_token_be_looked_up_again() {
     let world = world().await;
     world
