@@ -23,6 +23,8 @@ impl Auth {
             return Err(refusal);
         }
         let email: Email = email.parse().map_err(|_| AuthError::InvalidEmail)?;
+        // Whoever registers signs in next. An account that could not do so would only meet `email_taken` when its owner tries again.
+        self.stores.sessions.ping().await?;
         self.make_account(Some(caller), email, password, self.default_roles.clone())
             .await
     }
