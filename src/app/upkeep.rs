@@ -63,12 +63,20 @@ impl Parts {
         let sessions = self.stores.sessions.ping().await;
         for (store, answer) in [("accounts", accounts), ("sessions", sessions)] {
             self.metrics.store_up(store, answer.is_ok());
-            readiness.set(store, answer.is_ok());
+            readiness.set(store, answer.map_err(|error| error.to_string()));
         }
-        readiness.set("feed", self.tokens.hears_revocations());
-        let keys = self.has_signing_key().await;
-        // A store that does not answer shows on a line of its own.
-        readiness.set("keys", keys.unwrap_or(true));
+        let feed = self.tokens.hears_revocations().then_some(());
+        readiness.set(
+            "feed",
+            feed.ok_or_else(|| "revocations made elsewhere do not arrive".to_owned()),
+        );
+        match self.has_signing_key().await {
+            Ok(true) => readiness.set("keys", Ok(())),
+            Ok(false) => readiness.set("keys", Err(TokenError::NoSigningKey.to_string())),
+            // It shows on its own line that the store does not answer; the keys in memory are as good as before.
+            Err(TokenError::Store(_)) => {}
+            Err(error) => readiness.set("keys", Err(error.to_string())),
+        }
     }
 
     async fn has_signing_key(&self) -> Result<bool, TokenError> {

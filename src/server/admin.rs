@@ -29,19 +29,29 @@ const CONNECTIONS: usize = 64;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Whether the gateway can do its work, part by part.
+///
+/// It is ready once every part has worked. A part that fails later leaves it degraded, and still ready: it goes on from memory, while all gateways on one
+/// store would be taken out of service together if they called themselves unready.
 #[derive(Debug, Default)]
 pub struct Readiness {
     draining: AtomicBool,
-    parts: Mutex<BTreeMap<&'static str, bool>>,
+    parts: Mutex<BTreeMap<&'static str, Part>>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Part {
+    has_worked: bool,
+    /// Why it does not work now.
+    failure: Option<String>,
 }
 
 impl Readiness {
     /// A part was looked at.
-    pub fn set(&self, part: &'static str, ready: bool) {
-        self.parts
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(part, ready);
+    pub fn set(&self, part: &'static str, outcome: Result<(), String>) {
+        let mut parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
+        let part = parts.entry(part).or_default();
+        part.has_worked |= outcome.is_ok();
+        part.failure = outcome.err();
     }
 
     /// The end has begun: no new traffic, please.
@@ -49,34 +59,34 @@ impl Readiness {
         self.draining.store(true, Relaxed);
     }
 
-    /// Whether every part is ready and the end has not begun.
+    /// Whether every part has worked and the end has not begun.
     pub fn is_ready(&self) -> bool {
-        !self.draining.load(Relaxed) && self.parts().values().all(|ready| *ready)
+        !self.draining.load(Relaxed) && self.parts().values().all(|part| part.has_worked)
     }
 
-    fn parts(&self) -> BTreeMap<&'static str, bool> {
+    fn parts(&self) -> BTreeMap<&'static str, Part> {
         self.parts.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn report(&self, verbose: bool) -> String {
+        let parts = self.parts();
+        let degraded = parts.values().any(|part| part.failure.is_some());
+        let word = match (self.draining.load(Relaxed), self.is_ready()) {
+            (true, _) => "draining",
+            (false, true) if degraded => "degraded",
+            (false, true) => "ready",
+            (false, false) => "not ready",
+        };
         if !verbose {
-            return match (self.draining.load(Relaxed), self.is_ready()) {
-                (true, _) => "draining\n".to_owned(),
-                (false, true) => "ready\n".to_owned(),
-                (false, false) => "not ready\n".to_owned(),
-            };
+            return format!("{word}\n");
         }
-        let word = |ready: bool| if ready { "ok" } else { "failed" };
-        let mut lines: String = self
-            .parts()
-            .iter()
-            .map(|(part, ready)| format!("{part} {}\n", word(*ready)))
-            .collect();
-        lines.push_str(if self.draining.load(Relaxed) {
-            "draining yes\n"
-        } else {
-            "draining no\n"
-        });
+        let line = |(name, part): (&&str, &Part)| match &part.failure {
+            None => format!("{name} ok\n"),
+            Some(why) => format!("{name} failed: {why}\n"),
+        };
+        let mut lines: String = parts.iter().map(line).collect();
+        lines.push_str(word);
+        lines.push('\n');
         lines
     }
 }
@@ -164,17 +174,38 @@ mod tests {
         answer(&request, &Metrics::new(), readiness).status()
     }
 
+    fn failed() -> Result<(), String> {
+        Err("it does not answer".to_owned())
+    }
+
     #[test]
-    fn a_failed_part_or_the_drain_makes_it_unready_and_leaves_it_alive() {
+    fn it_is_ready_once_every_part_has_worked_and_until_the_drain() {
         let readiness = Readiness::default();
-        readiness.set("accounts", true);
-        assert_eq!(ask(&readiness, "/readyz"), StatusCode::OK);
-        readiness.set("accounts", false);
+        readiness.set("accounts", failed());
+        readiness.set("sessions", Ok(()));
         assert_eq!(ask(&readiness, "/readyz?verbose"), StatusCode::SERVICE_UNAVAILABLE);
-        readiness.set("accounts", true);
+        assert_eq!(
+            readiness.report(true),
+            "accounts failed: it does not answer\nsessions ok\nnot ready\n"
+        );
+        readiness.set("accounts", Ok(()));
+        assert_eq!(ask(&readiness, "/readyz"), StatusCode::OK);
         readiness.drain();
         assert_eq!(ask(&readiness, "/readyz"), StatusCode::SERVICE_UNAVAILABLE);
         assert_eq!(ask(&readiness, "/livez"), StatusCode::OK);
+    }
+
+    #[test]
+    fn a_part_that_fails_later_leaves_it_degraded_and_in_service() {
+        let readiness = Readiness::default();
+        readiness.set("sessions", Ok(()));
+        readiness.set("sessions", failed());
+        assert_eq!(ask(&readiness, "/readyz"), StatusCode::OK);
+        assert_eq!(readiness.report(false), "degraded\n");
+        assert_eq!(
+            readiness.report(true),
+            "sessions failed: it does not answer\ndegraded\n"
+        );
     }
 
     #[test]
