@@ -72,6 +72,18 @@ impl Stores {
     /// # Errors
     /// When a store cannot be reached or is of a newer version.
     pub async fn open(settings: &config::Store, metrics: &Arc<Metrics>) -> Result<Self, StoreError> {
+        Self::open_with(settings, metrics, false).await
+    }
+
+    /// The same for a gateway that starts: a server that cannot be reached is waited for behind its back. Calls are refused until it answers.
+    ///
+    /// # Errors
+    /// When an embedded file is of no use, or a server refuses us (a wrong password, a certificate for another name): nobody's waiting mends that.
+    pub async fn open_patiently(settings: &config::Store, metrics: &Arc<Metrics>) -> Result<Self, StoreError> {
+        Self::open_with(settings, metrics, true).await
+    }
+
+    async fn open_with(settings: &config::Store, metrics: &Arc<Metrics>, patient: bool) -> Result<Self, StoreError> {
         let watch = |store| Watch::new(store, settings.timeout, Arc::clone(metrics));
         let mut files = sqlite::Files::new(settings.timeout);
 
@@ -83,7 +95,7 @@ impl Stores {
             }
             StoreUrl::Postgres(server) => {
                 let watch = watch(ACCOUNTS);
-                let opened = watch.report(postgres::Postgres::open(server, settings, ACCOUNTS).await)?;
+                let opened = watch.report(postgres::Postgres::open(server, settings, ACCOUNTS, patient).await)?;
                 Arc::new(Watched::new(opened, watch))
             }
             StoreUrl::Redis(_) => return Err(misplaced(ACCOUNTS)),
@@ -97,7 +109,7 @@ impl Stores {
             }
             StoreUrl::Redis(server) => {
                 let watch = watch(SESSIONS);
-                let opened = watch.report(redis::Redis::open(server, settings, SESSIONS).await)?;
+                let opened = watch.report(redis::Redis::open(server, settings, SESSIONS, patient).await)?;
                 let watched = Arc::new(Watched::new(opened, watch));
                 (watched.clone(), watched)
             }

@@ -148,7 +148,8 @@ impl Tokens {
     /// Loads the keys (making the first one when there is none) and all revocations that still count. `control` runs whatever waits for a store.
     ///
     /// # Errors
-    /// When the accounts store fails or the keys were sealed with another secret. A sessions store that fails is no error here: the feed is down then.
+    /// When the keys were sealed with another secret. A store that fails is no error here: `maintain` asks it again, and until it has answered no token
+    /// can be judged.
     pub async fn open(
         settings: &config::Tokens,
         store: &config::Store,
@@ -370,7 +371,7 @@ impl Tokens {
             key
         });
         if let Some(kid) = missing
-            && self.state.keyring.look_for(&kid).await
+            && self.state.keyring.look_for(&kid).await?
         {
             verified = self.genuine(token);
         }

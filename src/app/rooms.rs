@@ -56,7 +56,10 @@ impl Rooms {
         let target = audit_target(&settings.log.audit, purpose);
         let audit = Audit::open_counted(&target, &metrics).map_err(system("cannot open log.audit"))?;
         let secret = secret_file::open(&settings.store)?;
-        let stores = Stores::open(&settings.store, &metrics).await?;
+        let stores = match purpose {
+            Use::Serving => Stores::open_patiently(&settings.store, &metrics).await?,
+            Use::Command => Stores::open(&settings.store, &metrics).await?,
+        };
         let tokens = Tokens::open(
             &settings.tokens,
             &settings.store,

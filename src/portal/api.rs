@@ -108,7 +108,7 @@ impl Api {
             Endpoint::Password => self.change_password(ask, intake::read(headers, body).await?).await,
             Endpoint::Sessions => self.sessions(ask).await,
             Endpoint::Session(id) => self.end_session(ask, id).await,
-            Endpoint::Jwks => Ok(self.jwks()),
+            Endpoint::Jwks => self.jwks(),
         }
     }
 
@@ -226,15 +226,19 @@ impl Api {
         Ok(reply::empty(StatusCode::NO_CONTENT))
     }
 
-    fn jwks(&self) -> Response<Body> {
+    fn jwks(&self) -> Answer {
         let (keys, max_age) = self.tokens.jwks();
+        if keys.is_empty() {
+            let words = "The keys have not been read yet; try again in a moment.";
+            return Err(Problem::new(Code::StoreUnavailable, words).retry_after(1).into());
+        }
         let mut response = Response::new(Body::Full(keys));
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         if let Ok(line) = HeaderValue::try_from(format!("public, max-age={}", max_age.as_secs())) {
             headers.insert(CACHE_CONTROL, line);
         }
-        response
+        Ok(response)
     }
 
     /// Who wants to see something: as on any proxied request.

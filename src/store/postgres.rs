@@ -5,25 +5,28 @@
 //! them together.
 //!
 //! A call waits `connect_timeout` for a connection and the server ends a statement by itself after `timeout`. After a failure the server is left alone
-//! for a moment, and then one call tries while the others are refused at once.
+//! for a moment, and then one call tries while the others are refused at once. A server that is not there at the start is waited for.
 
 mod accounts;
 mod breaker;
 mod columns;
+mod loan;
 mod schema;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::TryStreamExt;
 use sqlx::postgres::{PgArguments, PgConnectOptions, PgPoolOptions, PgSslMode};
-use sqlx::{ConnectOptions, PgConnection, PgPool, Transaction};
+use sqlx::{ConnectOptions, Connection, PgConnection, PgPool};
 
 use super::StoreError;
 use crate::config;
 use crate::config::servers::{self, ServerTls};
 use breaker::Breaker;
 use columns::{FromColumns, Unreadable};
+use loan::Loan;
 
 /// One statement with its values.
 type Query<'q> = sqlx::query::Query<'q, sqlx::Postgres, PgArguments>;
@@ -33,44 +36,77 @@ const IDLE: Duration = Duration::from_secs(300);
 /// A connection is made anew after so long, so that a server that took over gets its share.
 const LIFE: Duration = Duration::from_secs(1800);
 
+/// Between two attempts to bring the schema up to date.
+const RETRY: Duration = Duration::from_millis(500);
+
 /// PostgreSQL, opened and migrated.
 #[derive(Clone, Debug)]
 pub(super) struct Postgres {
     pool: PgPool,
     breaker: Arc<Breaker>,
+    /// The schema is up to date.
+    migrated: Arc<AtomicBool>,
     store: &'static str,
 }
 
 impl Postgres {
-    /// Connects for the store called `store`, and brings the schema up to date.
+    /// Connects for the store called `store`, and brings the schema up to date. `patient`: a server that cannot be reached is tried again by a task of
+    /// its own, and every call is refused until then.
     pub(super) async fn open(
         server: &servers::Postgres,
         settings: &config::Store,
         store: &'static str,
+        patient: bool,
     ) -> Result<Self, StoreError> {
         let options = options(server, settings).map_err(|error| StoreError::Unavailable {
             store,
             source: Some(Box::new(error)),
         })?;
-        let pool = PgPoolOptions::new()
-            .max_connections(server.connections)
-            .acquire_timeout(settings.connect_timeout)
-            .idle_timeout(IDLE)
-            .max_lifetime(LIFE)
-            .connect_lazy_with(options);
-        schema::migrate(&pool, store).await?;
-        Ok(Self {
+        let breaker = Arc::new(Breaker::new());
+        let pool = pool(server, settings, &breaker).connect_lazy_with(options);
+        let postgres = Self {
             pool,
-            breaker: Arc::new(Breaker::new()),
+            breaker,
+            migrated: Arc::default(),
             store,
-        })
+        };
+        match schema::migrate(&postgres.pool).await {
+            Err(fault) if patient && fault.is_of_the_network() => {
+                tracing::warn!(error = %fault.of(store), "the server does not answer; it is tried again until it does");
+                tokio::spawn(postgres.clone().migrate_later());
+            }
+            outcome => {
+                outcome.map_err(|fault| fault.of(store))?;
+                postgres.migrated.store(true, Ordering::Release);
+            }
+        }
+        Ok(postgres)
+    }
+
+    async fn migrate_later(self) {
+        let mut last = String::new();
+        loop {
+            tokio::time::sleep(RETRY).await;
+            let Err(fault) = schema::migrate(&self.pool).await else {
+                break;
+            };
+            let error = fault.of(self.store).to_string();
+            if error != last {
+                tracing::warn!(%error, "the schema cannot be brought up to date yet");
+                last = error;
+            }
+        }
+        self.migrated.store(true, Ordering::Release);
+        tracing::info!(store = self.store, "the server answers");
     }
 
     /// All rows of a statement.
     async fn fetch<T: FromColumns>(&self, statement: Query<'_>) -> Result<Vec<T>, StoreError> {
         self.guarded(async {
-            let mut connection = self.pool.acquire().await?;
-            fetch(&mut connection, statement).await
+            let mut loan = self.borrow().await?;
+            let found = fetch(&mut loan, statement).await?;
+            loan.give_back();
+            Ok(found)
         })
         .await
     }
@@ -82,18 +118,24 @@ impl Postgres {
 
     /// One statement that changes rows; says how many.
     async fn change(&self, statement: Query<'_>) -> Result<u64, StoreError> {
-        self.guarded(async { Ok(statement.execute(&self.pool).await?.rows_affected()) })
-            .await
+        self.guarded(async {
+            let mut loan = self.borrow().await?;
+            let changed = statement.execute(&mut *loan).await?.rows_affected();
+            loan.give_back();
+            Ok(changed)
+        })
+        .await
     }
 
-    /// Several statements that become true together: dropped before its commit, none of them does.
-    async fn begin(&self) -> Result<Transaction<'static, sqlx::Postgres>, Fault> {
-        Ok(self.pool.begin().await?)
+    /// A connection for some work, or for several statements that become true together.
+    async fn borrow(&self) -> Result<Loan, Fault> {
+        Ok(Loan::of(self.pool.acquire().await?))
     }
 
     /// Does some work unless the server is to be left alone.
     async fn guarded<T>(&self, work: impl Future<Output = Result<T, Fault>>) -> Result<T, StoreError> {
-        let pass = self.breaker.enter().ok_or(StoreError::Unavailable {
+        let pass = self.breaker.enter().filter(|_| self.migrated.load(Ordering::Acquire));
+        let pass = pass.ok_or(StoreError::Unavailable {
             store: self.store,
             source: None,
         })?;
@@ -101,6 +143,27 @@ impl Postgres {
         pass.came_of_it(!outcome.as_ref().is_err_and(Fault::is_of_the_server));
         outcome.map_err(|fault| fault.of(self.store))
     }
+}
+
+/// A connection from before a failure is not used again: it may lead to a server that is gone, and finding that out takes a whole limit each time.
+fn pool(server: &servers::Postgres, settings: &config::Store, breaker: &Arc<Breaker>) -> PgPoolOptions {
+    let breaker = Arc::clone(breaker);
+    PgPoolOptions::new()
+        .max_connections(server.connections)
+        .acquire_timeout(settings.connect_timeout)
+        .idle_timeout(IDLE)
+        .max_lifetime(LIFE)
+        .test_before_acquire(false)
+        .before_acquire(move |connection, about| {
+            let is_older = breaker.failed_within(about.age);
+            Box::pin(async move {
+                if is_older {
+                    return Ok(false);
+                }
+                connection.ping().await?;
+                Ok(true)
+            })
+        })
 }
 
 /// What the environment of the process says about PostgreSQL (`PGOPTIONS` and others) is not listened to, as far as the driver lets us.
@@ -136,6 +199,12 @@ enum Fault {
     Unreadable(Unreadable),
 }
 
+impl From<Unreadable> for Fault {
+    fn from(unreadable: Unreadable) -> Self {
+        Self::Unreadable(unreadable)
+    }
+}
+
 impl From<sqlx::Error> for Fault {
     fn from(error: sqlx::Error) -> Self {
         Self::Driver(error)
@@ -151,6 +220,11 @@ impl Fault {
                 sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed
             )
         )
+    }
+
+    /// The same without what the server said, or what was found out about it: a wrong password or certificate does not mend by itself.
+    fn is_of_the_network(&self) -> bool {
+        matches!(self, Self::Driver(sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut))
     }
 
     fn of(self, store: &'static str) -> StoreError {
@@ -172,7 +246,7 @@ async fn fetch<T: FromColumns>(connection: &mut PgConnection, statement: Query<'
     let mut rows = statement.fetch(connection);
     let mut found = Vec::new();
     while let Some(row) = rows.try_next().await? {
-        found.push(T::from_columns(&row).map_err(Fault::Unreadable)?);
+        found.push(T::from_columns(&row)?);
     }
     Ok(found)
 }

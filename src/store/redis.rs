@@ -16,7 +16,7 @@ mod walk;
 use std::sync::Arc;
 use std::time::Duration;
 
-use redis::{Cmd, FromRedisValue, RedisError, Script};
+use redis::{Cmd, ErrorKind, FromRedisValue, RedisError, Script, ServerErrorKind};
 
 use super::StoreError;
 use crate::config::{self, servers};
@@ -34,11 +34,12 @@ pub(super) struct Redis {
 }
 
 impl Redis {
-    /// Connects for the store called `store`.
+    /// Connects for the store called `store`. `patient`: a server that cannot be reached is none the less good; a later call connects.
     pub(super) async fn open(
         server: &servers::Redis,
         settings: &config::Store,
         store: &'static str,
+        patient: bool,
     ) -> Result<Self, StoreError> {
         let link = Link::new(server, settings).map_err(|error| failed(store, error))?;
         let redis = Self {
@@ -46,7 +47,12 @@ impl Redis {
             scripts: Arc::new(Scripts::new()),
             store,
         };
-        redis.touch().await?;
+        match redis.touch().await {
+            Err(error) if patient && !is_our_fault(&error) => {
+                tracing::warn!(%error, "the server does not answer; it is tried again until it does");
+            }
+            outcome => outcome?,
+        }
         Ok(redis)
     }
 
@@ -87,6 +93,32 @@ impl Redis {
             store: self.store,
             what: what.to_owned(),
         }
+    }
+}
+
+/// Whether the server answers and will not have us as we are: a wrong password, or a certificate that we do not trust.
+fn is_our_fault(error: &StoreError) -> bool {
+    let StoreError::Unavailable {
+        source: Some(source), ..
+    } = error
+    else {
+        return false;
+    };
+    let Some(error) = source.downcast_ref::<RedisError>() else {
+        return true;
+    };
+    match error.kind() {
+        ErrorKind::AuthenticationFailed | ErrorKind::InvalidClientConfig => true,
+        ErrorKind::Server(kind) => !matches!(
+            kind,
+            ServerErrorKind::BusyLoading
+                | ServerErrorKind::ClusterDown
+                | ServerErrorKind::MasterDown
+                | ServerErrorKind::TryAgain
+                | ServerErrorKind::ReadOnly
+        ),
+        // The driver keeps the cause as text only.
+        _ => error.to_string().contains("certificate"),
     }
 }
 

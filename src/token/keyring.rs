@@ -18,6 +18,7 @@ use super::ring::Ring;
 use super::sealed::Seal;
 use crate::model::clock::{Clock, Timestamp};
 use crate::model::secret::Secret;
+use crate::store::StoreError;
 use crate::store::accounts::{AccountStore, StoredKey};
 use crate::telemetry::Metrics;
 
@@ -34,15 +35,22 @@ pub(super) struct Keyring {
     store: Arc<dyn AccountStore>,
     seal: Seal,
     ring: ArcSwap<Ring>,
-    /// Held while the list is read; when it was last read for an unknown `kid`.
-    reading: Mutex<Option<Instant>>,
+    /// Held while the list is read; how that went when it was last read for an unknown `kid`.
+    reading: Mutex<Option<Reading>>,
     clock: Arc<dyn Clock>,
     control: Handle,
     metrics: Arc<Metrics>,
 }
 
+/// One reading of the list.
+#[derive(Clone, Copy, Debug)]
+struct Reading {
+    at: Instant,
+    succeeded: bool,
+}
+
 impl Keyring {
-    /// Reads the keys and makes the first one when there is none.
+    /// Reads the keys and makes the first one when there is none. A store that fails leaves the ring empty until `maintain` has read it.
     pub(super) async fn open(
         store: Arc<dyn AccountStore>,
         secret: &Secret,
@@ -60,10 +68,11 @@ impl Keyring {
             control,
             metrics,
         };
-        keyring.read().await?;
-        let now = keyring.clock.now();
-        if keyring.ring().signing(now).is_err() {
-            keyring.keep_to(policy).await?;
+        match keyring.fill(policy).await {
+            Err(TokenError::Store(error)) => {
+                tracing::warn!(%error, "signing keys: not read yet; nobody's token can be judged until they are");
+            }
+            outcome => outcome?,
         }
         Ok(keyring)
     }
@@ -91,14 +100,23 @@ impl Keyring {
     }
 
     /// Reads the list again because of a `kid` that is not in memory: another gateway may have begun to sign with it a moment ago. Whether it is now.
-    pub(super) async fn look_for(self: &Arc<Self>, kid: &str) -> bool {
+    ///
+    /// # Errors
+    /// When it cannot be told: the list could not be read.
+    pub(super) async fn look_for(self: &Arc<Self>, kid: &str) -> Result<bool, StoreError> {
         let keyring = Arc::clone(self);
-        // A failure is `maintain`'s to report; here it only means that the key stays unknown.
-        let _ = self
-            .control
-            .spawn(async move { keyring.read_for_unknown().await })
-            .await;
-        self.ring().verifier(kid).is_some()
+        let reading = self.control.spawn(async move { keyring.read_for_unknown().await });
+        let was_read = reading.await.unwrap_or(false);
+        if self.ring().verifier(kid).is_some() {
+            return Ok(true);
+        }
+        // The cause is `maintain`'s to report.
+        let (store, source) = ("accounts", None);
+        if was_read {
+            Ok(false)
+        } else {
+            Err(StoreError::Unavailable { store, source })
+        }
     }
 
     /// The keys as an operator sees them, fresh from the store.
@@ -156,6 +174,14 @@ impl Keyring {
             self.keep_to(policy).await?;
         }
         Ok(revoked)
+    }
+
+    async fn fill(&self, policy: &Policy) -> Result<(), TokenError> {
+        self.read().await?;
+        if self.ring().signing(self.clock.now()).is_err() {
+            self.keep_to(policy).await?;
+        }
+        Ok(())
     }
 
     async fn turn(&self, policy: &Policy) -> Result<(), TokenError> {
@@ -232,12 +258,18 @@ impl Keyring {
         self.read_now().await
     }
 
-    async fn read_for_unknown(&self) {
-        let mut read_at = self.reading.lock().await;
-        if read_at.is_none_or(|at| at.elapsed() >= AT_MOST_EVERY) {
-            let _ = self.read_now().await;
-            *read_at = Some(Instant::now());
+    /// Whether the list as it is now, or was a moment ago, could be read.
+    async fn read_for_unknown(&self) -> bool {
+        let mut last = self.reading.lock().await;
+        if let Some(reading) = *last
+            && reading.at.elapsed() < AT_MOST_EVERY
+        {
+            return reading.succeeded;
         }
+        let succeeded = self.read_now().await.is_ok();
+        let at = Instant::now();
+        *last = Some(Reading { at, succeeded });
+        succeeded
     }
 
     /// With `reading` held, so that an older list never takes the place of a newer one.

@@ -1,7 +1,7 @@
 //! Users and signing keys in PostgreSQL.
 
 use async_trait::async_trait;
-use sqlx::query;
+use sqlx::{Connection, query};
 
 use super::columns::{millis, text};
 use super::{Postgres, Query, fetch};
@@ -39,13 +39,16 @@ impl AccountStore for Postgres {
         .bind(i64::from(user.epoch.0));
 
         self.guarded(async {
-            let mut change = self.begin().await?;
+            let mut loan = self.borrow().await?;
+            let mut change = loan.begin().await?;
             if claim.execute(&mut *change).await?.rows_affected() == 0 {
                 change.rollback().await?;
+                loan.give_back();
                 return Ok(Added::EmailTaken);
             }
             insert.execute(&mut *change).await?;
             change.commit().await?;
+            loan.give_back();
             Ok(Added::Added)
         })
         .await
@@ -138,7 +141,8 @@ impl AccountStore for Postgres {
     async fn remove(&self, id: UserId) -> Result<bool, StoreError> {
         let delete = query("DELETE FROM users WHERE id = $1::uuid RETURNING email").bind(text(id));
         self.guarded(async {
-            let mut change = self.begin().await?;
+            let mut loan = self.borrow().await?;
+            let mut change = loan.begin().await?;
             let emails: Vec<Email> = fetch(&mut change, delete).await?;
             for email in &emails {
                 query("DELETE FROM emails WHERE email = $1 AND user_id = $2::uuid")
@@ -148,6 +152,7 @@ impl AccountStore for Postgres {
                     .await?;
             }
             change.commit().await?;
+            loan.give_back();
             Ok(!emails.is_empty())
         })
         .await
@@ -171,15 +176,18 @@ impl AccountStore for Postgres {
             .bind(predecessor_retires_at.map(millis));
 
         self.guarded(async {
-            let mut change = self.begin().await?;
+            let mut loan = self.borrow().await?;
+            let mut change = loan.begin().await?;
             turn.execute(&mut *change).await?;
             let newest: Option<String> = fetch(&mut change, newest).await?.pop();
             if newest.as_deref() != after || insert_key(key).execute(&mut *change).await?.rows_affected() == 0 {
                 change.rollback().await?;
+                loan.give_back();
                 return Ok(false);
             }
             retire.execute(&mut *change).await?;
             change.commit().await?;
+            loan.give_back();
             Ok(true)
         })
         .await

@@ -15,6 +15,7 @@ pub(super) struct Breaker(Mutex<State>);
 #[derive(Debug, Default)]
 struct State {
     quiet_until: Option<Instant>,
+    failed_at: Option<Instant>,
     somebody_tries: bool,
 }
 
@@ -37,6 +38,11 @@ impl Breaker {
             is_trial,
             answered: None,
         })
+    }
+
+    /// Whether something has failed within a span before now.
+    pub(super) fn failed_within(&self, span: Duration) -> bool {
+        self.state().failed_at.is_some_and(|at| at.elapsed() <= span)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -66,7 +72,11 @@ impl Drop for Pass<'_> {
         }
         match self.answered {
             Some(true) => state.quiet_until = None,
-            _ => state.quiet_until = Some(Instant::now() + PAUSE),
+            _ => {
+                let now = Instant::now();
+                state.failed_at = Some(now);
+                state.quiet_until = Some(now + PAUSE);
+            }
         }
     }
 }
@@ -93,5 +103,15 @@ mod tests {
         assert!(one.is_some() && other.is_some());
         one.unwrap().came_of_it(true);
         other.unwrap().came_of_it(true);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_older_than_the_last_failure_is_told_apart() {
+        let breaker = Breaker::new();
+        assert!(!breaker.failed_within(PAUSE));
+        breaker.enter().unwrap().came_of_it(false);
+        tokio::time::advance(PAUSE).await;
+        assert!(breaker.failed_within(PAUSE * 2));
+        assert!(!breaker.failed_within(PAUSE / 2));
     }
 }

@@ -2,8 +2,7 @@
 
 use sqlx::{Executor, PgConnection, PgPool};
 
-use super::Fault;
-use crate::store::StoreError;
+use super::{Fault, Unreadable};
 
 /// Every step of the schema, oldest first; a landed script is never changed.
 const MIGRATIONS: [&str; 1] = [include_str!("migrations/0001_first.sql")];
@@ -16,14 +15,12 @@ const VERSION_TABLE: &str =
     "CREATE TABLE IF NOT EXISTS gateward_schema (id bigint NOT NULL PRIMARY KEY, version bigint NOT NULL)";
 
 /// Runs the scripts that have not run yet, in one transaction.
-pub(super) async fn migrate(pool: &PgPool, store: &'static str) -> Result<(), StoreError> {
-    let outcome = run(pool).await.map_err(|error| Fault::Driver(error).of(store))?;
-    outcome.map_err(|version| StoreError::Damaged {
-        store,
-        what: format!(
+pub(super) async fn migrate(pool: &PgPool) -> Result<(), Fault> {
+    run(pool).await?.map_err(|version| {
+        Fault::Unreadable(Unreadable(format!(
             "the database's schema is version {version}, and this program knows versions up to {}; run the newer program",
             MIGRATIONS.len()
-        ),
+        )))
     })
 }
 
