@@ -120,8 +120,9 @@ impl Revocations {
         self.mirror.holds_session(session)
     }
 
-    /// The feed works and memory is whole.
+    /// The feed works and memory is whole. So the store answers: tokens that come now are asked for, and known when it fails again.
     pub(super) fn feed_is_up(&self) {
+        self.quiet_until.store(0, Ordering::Release);
         if self.down_since.swap(UP, Ordering::AcqRel) != UP {
             self.metrics.revocation_feed_up(true);
             tracing::info!("revocations: the feed is up");

@@ -116,10 +116,16 @@ impl World {
     /// Starts the gateway and waits until it says that it is ready.
     #[track_caller]
     pub fn up(&mut self) {
+        self.up_as_far_as("/readyz");
+    }
+
+    /// Starts the gateway and waits until a probe of the admin listener is 200.
+    #[track_caller]
+    pub fn up_as_far_as(&mut self, probe: &str) {
         assert!(self.process.is_none(), "the gateway runs already");
         self.process = Some(Process::serve(&self.config_file(), &self.environment));
         let began = Instant::now();
-        while !self.is_ready() {
+        while !self.says(probe) {
             let process = self.process.as_mut().expect("it was just started");
             if let Some(status) = process.ended() {
                 panic!(
@@ -138,9 +144,14 @@ impl World {
 
     /// Whether the admin listener says so.
     pub fn is_ready(&self) -> bool {
+        self.says("/readyz")
+    }
+
+    fn says(&self, probe: &str) -> bool {
+        let head = format!("GET {probe} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
         Wire::connect(self.ports.admin)
             .and_then(|mut wire| {
-                wire.send(b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
+                wire.send(head.as_bytes())?;
                 wire.answer("GET")
             })
             .is_ok_and(|answer| answer.status == 200)

@@ -227,6 +227,22 @@ async fn nothing_waits_for_a_store_that_just_failed() {
 }
 
 #[tokio::test]
+async fn a_token_that_comes_right_after_an_outage_is_known_in_the_next_one() {
+    let world = world().await;
+    world.revocations.set_down(true);
+    feed(&world.tokens).await;
+    assert!(passes(&world.tokens, &world.issue(), Cached).await);
+    world.revocations.set_down(false);
+    feed(&world.tokens).await;
+    let token = world.issue();
+    assert!(passes(&world.tokens, &token, Cached).await);
+    world.revocations.set_down(true);
+    feed(&world.tokens).await;
+    world.clock.advance(2 * MINUTE);
+    assert!(passes(&world.tokens, &token, Cached).await);
+}
+
+#[tokio::test]
 async fn what_was_revoked_stays_refused_while_the_store_is_down() {
     let world = world().await;
     let token = world.issue();

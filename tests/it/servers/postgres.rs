@@ -125,6 +125,19 @@ impl Postgres {
     pub fn down(&mut self) {
         self.server = None;
     }
+
+    /// Sends a signal to it and to each process that it has made, so that none goes on alone.
+    pub fn signal(&self, name: &str) {
+        let pids = std::fs::read_to_string(self.dir.path().join("data/postmaster.pid")).unwrap_or_default();
+        let Some(postmaster) = pids.lines().next() else { return };
+        let children = format!("/proc/{postmaster}/task/{postmaster}/children");
+        let children = std::fs::read_to_string(children).unwrap_or_default();
+        // The oldest first: stopped, it makes no more; killed, it starts none anew.
+        for pid in std::iter::once(postmaster).chain(children.split_whitespace()) {
+            // One that has ended meanwhile is as good.
+            let _ = Command::new("kill").args([&format!("-{name}"), pid]).output().unwrap();
+        }
+    }
 }
 
 /// It refuses to run as root.
