@@ -4,6 +4,7 @@
 //! script). Absence is `None`, never an error. `tests/it/store_contract.rs` holds every backend to the same words.
 
 pub mod accounts;
+mod breaker;
 pub mod ephemeral;
 pub mod moving;
 mod postgres;

@@ -8,11 +8,11 @@
 //! for a moment, and then one call tries while the others are refused at once. A server that is not there at the start is waited for.
 
 mod accounts;
-mod breaker;
 mod columns;
 mod loan;
 mod schema;
 
+use std::io::ErrorKind;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -22,9 +22,9 @@ use sqlx::postgres::{PgArguments, PgConnectOptions, PgPoolOptions, PgSslMode};
 use sqlx::{ConnectOptions, Connection, PgConnection, PgPool};
 
 use super::StoreError;
+use super::breaker::Breaker;
 use crate::config;
 use crate::config::servers::{self, ServerTls};
-use breaker::Breaker;
 use columns::{FromColumns, Unreadable};
 use loan::Loan;
 
@@ -224,13 +224,18 @@ impl Fault {
 
     /// The same without what the server said, or what was found out about it: a wrong password or certificate does not mend by itself.
     fn is_of_the_network(&self) -> bool {
-        matches!(self, Self::Driver(sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut))
+        match self {
+            Self::Driver(sqlx::Error::Io(error)) => !is_distrust(error),
+            other => matches!(other, Self::Driver(sqlx::Error::PoolTimedOut)),
+        }
     }
 
     fn of(self, store: &'static str) -> StoreError {
         match self {
             // The connection broke on the way: what was sent may have been done.
-            Self::Driver(sqlx::Error::Io(error)) if error.kind() != std::io::ErrorKind::ConnectionRefused => {
+            Self::Driver(sqlx::Error::Io(error))
+                if error.kind() != ErrorKind::ConnectionRefused && !is_distrust(&error) =>
+            {
                 StoreError::Unanswered { store }
             }
             Self::Driver(error) => StoreError::Unavailable {
@@ -240,6 +245,11 @@ impl Fault {
             Self::Unreadable(Unreadable(what)) => StoreError::Damaged { store, what },
         }
     }
+}
+
+/// Whether the server's certificate was not accepted, as the TLS library says it.
+fn is_distrust(error: &std::io::Error) -> bool {
+    error.kind() == ErrorKind::InvalidData
 }
 
 async fn fetch<T: FromColumns>(connection: &mut PgConnection, statement: Query<'_>) -> Result<Vec<T>, Fault> {

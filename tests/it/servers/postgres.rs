@@ -1,5 +1,7 @@
 //! PostgreSQL for tests: one server for the whole run, a database for each test.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
@@ -22,6 +24,7 @@ pub struct Postgres {
     /// Where it listens.
     pub port: u16,
     dir: TempDir,
+    settings: Vec<String>,
     server: Option<Server>,
 }
 
@@ -34,6 +37,30 @@ impl Postgres {
 
     /// One of its own.
     pub fn start() -> Self {
+        Self::with(|_| Vec::new())
+    }
+
+    /// One of its own that is spoken to over TLS, too: by a certificate and its key, in PEM.
+    pub fn over_tls(certificate: &str, key: &str) -> Self {
+        Self::with(|dir| {
+            let file = |name: &str, text: &str| {
+                let file = dir.join(name);
+                std::fs::write(&file, text).unwrap();
+                std::fs::set_permissions(&file, Permissions::from_mode(0o600)).unwrap();
+                give_to_its_user(&file);
+                path(&file)
+            };
+            let (certificate, key) = (file("cert.pem", certificate), file("key.pem", key));
+            vec![
+                "ssl=on".to_owned(),
+                format!("ssl_cert_file={certificate}"),
+                format!("ssl_key_file={key}"),
+            ]
+        })
+    }
+
+    /// With more settings, which may need files in its folder.
+    fn with(settings: impl FnOnce(&Path) -> Vec<String>) -> Self {
         let dir = TempDir::new().unwrap();
         give_to_its_user(dir.path());
         let password_file = dir.path().join("password");
@@ -58,6 +85,7 @@ impl Postgres {
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
         let mut postgres = Self {
             port: free_port(),
+            settings: settings(dir.path()),
             dir,
             server: None,
         };
@@ -116,6 +144,9 @@ impl Postgres {
             "-c",
             "max_connections=500",
         ]);
+        for setting in &self.settings {
+            command.extend(["-c", setting]);
+        }
         let log = self.dir.path().join("log");
         self.server = Some(Server::start(&command, self.dir.path(), &log));
         wait_for_port(self.port, &log);

@@ -45,7 +45,11 @@ impl Plain {
     }
 
     async fn open_with(&self, password: &str, limits: (Duration, Duration)) -> Result<Stores, StoreError> {
-        let accounts = servers::Postgres {
+        self.open_at(self.server(password), limits).await
+    }
+
+    fn server(&self, password: &str) -> servers::Postgres {
+        servers::Postgres {
             address: ServerAddress {
                 host: "127.0.0.1".to_owned(),
                 port: self.port,
@@ -56,7 +60,10 @@ impl Plain {
             tls: ServerTls::Off,
             ca_file: None,
             connections: 8,
-        };
+        }
+    }
+
+    async fn open_at(&self, accounts: servers::Postgres, limits: (Duration, Duration)) -> Result<Stores, StoreError> {
         let settings = config::Store {
             accounts: StoreUrl::Postgres(accounts),
             sessions: StoreUrl::Sqlite(self.beside.path().join("sessions.db")),
@@ -147,6 +154,47 @@ async fn a_wrong_password_is_refused_and_not_repeated() {
     let refused = bed.open_with("wr0ng", ample()).await.unwrap_err();
     assert!(matches!(refused, StoreError::Unavailable { .. }), "{refused:?}");
     assert!(!format!("{refused:?}").contains("wr0ng"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn over_tls_a_server_must_prove_its_name() {
+    let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+    let (certificate, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+    let starting = tokio::task::spawn_blocking(move || Postgres::over_tls(&certificate, &key));
+    let postgres = starting.await.unwrap();
+    let bed = Plain::on(postgres.port).await;
+    let ours = bed.beside.path().join("ca.pem");
+    std::fs::write(&ours, made.cert.pem()).unwrap();
+    let at = |host: &str, ca_file: Option<&PathBuf>| servers::Postgres {
+        address: ServerAddress {
+            host: host.to_owned(),
+            port: postgres.port,
+        },
+        tls: ServerTls::Verify,
+        ca_file: ca_file.cloned(),
+        ..bed.server(PASSWORD)
+    };
+
+    let stores = bed.open_at(at("localhost", Some(&ours)), ample()).await.unwrap();
+    stores.accounts.ping().await.unwrap();
+    let in_the_clear = "SELECT count(*) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid)
+                        WHERE application_name = 'gateward' AND NOT ssl";
+    let mut intruder = bed.intruder().await;
+    let in_the_clear: i64 = sqlx::query_scalar(in_the_clear).fetch_one(&mut intruder).await.unwrap();
+    assert_eq!(in_the_clear, 0);
+    for untrusted in [at("127.0.0.1", Some(&ours)), at("localhost", None)] {
+        let refused = bed.open_at(untrusted, ample()).await.unwrap_err();
+        assert!(matches!(refused, StoreError::Unavailable { .. }), "{refused:?}");
+        assert!(format!("{refused:?}").contains("ertificate"), "{refused:?}");
+    }
+    // One that speaks no TLS at all is not spoken to without.
+    let plain = Plain::make().await;
+    let server = servers::Postgres {
+        tls: ServerTls::Verify,
+        ca_file: Some(ours.clone()),
+        ..plain.server(PASSWORD)
+    };
+    assert!(plain.open_at(server, ample()).await.is_err());
 }
 
 #[tokio::test(flavor = "multi_thread")]
