@@ -16,7 +16,7 @@ mod walk;
 use std::sync::Arc;
 use std::time::Duration;
 
-use redis::{Cmd, ErrorKind, FromRedisValue, RedisError, Script, ServerErrorKind};
+use redis::{Cmd, ErrorKind, FromRedisValue, RedisError, Script};
 
 use super::StoreError;
 use crate::config::{self, servers};
@@ -107,16 +107,9 @@ fn is_our_fault(error: &StoreError) -> bool {
     let Some(error) = source.downcast_ref::<RedisError>() else {
         return true;
     };
-    match error.kind() {
-        ErrorKind::AuthenticationFailed | ErrorKind::InvalidClientConfig => true,
-        ErrorKind::Server(kind) => !matches!(
-            kind,
-            ServerErrorKind::BusyLoading
-                | ServerErrorKind::ClusterDown
-                | ServerErrorKind::MasterDown
-                | ServerErrorKind::TryAgain
-                | ServerErrorKind::ReadOnly
-        ),
+    match (error.kind(), error.code()) {
+        (ErrorKind::AuthenticationFailed | ErrorKind::InvalidClientConfig, _) => true,
+        (_, Some("NOAUTH" | "WRONGPASS" | "NOPERM")) => true,
         // The driver keeps the cause as text only.
         _ => error.to_string().contains("certificate"),
     }

@@ -119,11 +119,17 @@ impl World {
         self.up_as_far_as("/readyz");
     }
 
+    /// Starts the gateway, whatever comes of it.
+    #[track_caller]
+    pub fn launch(&mut self) {
+        assert!(self.process.is_none(), "the gateway runs already");
+        self.process = Some(Process::serve(&self.config_file(), &self.environment));
+    }
+
     /// Starts the gateway and waits until a probe of the admin listener is 200.
     #[track_caller]
     pub fn up_as_far_as(&mut self, probe: &str) {
-        assert!(self.process.is_none(), "the gateway runs already");
-        self.process = Some(Process::serve(&self.config_file(), &self.environment));
+        self.launch();
         let began = Instant::now();
         while !self.says(probe) {
             let process = self.process.as_mut().expect("it was just started");

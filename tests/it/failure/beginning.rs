@@ -1,6 +1,8 @@
 //! A gateway that starts while its stores are away serves what it can, says what it lacks, and is whole by itself as soon as they are there. What no
 //! waiting can mend ends the start with a word about it.
 
+use std::net::TcpListener;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::line::Line;
@@ -8,7 +10,7 @@ use super::site::stopped_gateway;
 use crate::servers::postgres::Postgres;
 use crate::servers::redis::Redis;
 use crate::world::person::{login, refresh};
-use crate::world::{PASSWORD, Person, Upstream, World, until};
+use crate::world::{PASSWORD, Person, Upstream, Wire, World, until};
 
 const REFRESH: &str = "__Host-gateward-refresh";
 /// After the stores are there.
@@ -133,18 +135,45 @@ async fn the_first_start_on_an_empty_database_may_come_before_it_too() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_server_whose_certificate_is_not_trusted_ends_the_start() {
+    let upstream = Upstream::friendly();
+    let (port, database) = database().await;
+    let (config, _) = crate::world::certificate::serving("localhost");
+    let redis = Redis::start();
+    let impostor = TcpListener::bind("127.0.0.1:0").unwrap();
+    let at = impostor.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for stream in impostor.incoming().flatten() {
+            let _ = Wire::serve_tls(stream, Arc::clone(&config));
+        }
+    });
+    let mut world = stopped_gateway(&upstream, redis.port, port, &database);
+    world.reconfigure(|config| {
+        config.set("store.sessions", format!("rediss://localhost:{at}"));
+    });
+    world.launch();
+    assert!(!world.wait_for_end());
+    assert!(world.output().contains("certificate"), "{}", world.output());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_refuses_the_password_ends_the_start() {
     let upstream = Upstream::friendly();
     let (port, database) = database().await;
     let guarded = Redis::with(&["--requirepass", "s3cret-of-redis"]);
     let open = Redis::start();
     for (redis, password, store) in [(&open, "wr0ng-password", "accounts"), (&guarded, "", "sessions")] {
-        let world = stopped_gateway(&upstream, redis.port, port, &database);
+        let mut world = stopped_gateway(&upstream, redis.port, port, &database);
         if !password.is_empty() {
             std::fs::write(world.dir().join("db.password"), password).unwrap();
         }
-        let ended = tokio::task::block_in_place(|| world.run(&["serve"])).refused();
-        assert!(ended.err.contains(store), "{}", ended.err);
-        assert!(!ended.err.contains("wr0ng"), "{}", ended.err);
+        world.launch();
+        assert!(!world.wait_for_end());
+        let said = world.output();
+        assert!(
+            said.contains(&format!("gateward: the {store} store cannot be reached: ")),
+            "{said}"
+        );
+        assert!(!said.contains("wr0ng"), "{said}");
     }
 }

@@ -1,18 +1,15 @@
 //! A sessions store that comes back without its data, or with older data, brings nothing back to life: not a session that was ended, not a user who was
 //! disabled, not a refresh token that was used.
 
-use std::path::Path;
 use std::time::Duration;
 
 use serde_json::Value;
-use tempfile::TempDir;
 use tokio::task::JoinHandle;
 
 use super::line::Line;
 use super::site::stopped_gateway;
 use crate::servers::postgres::Postgres;
-use crate::servers::redis::Redis;
-use crate::servers::{Server, free_port, wait_for_port};
+use crate::servers::redis::{Redis, Sentinel};
 use crate::world::forge::part;
 use crate::world::person::{login, refresh};
 use crate::world::{Client, PASSWORD, Person, Upstream, World, until};
@@ -128,7 +125,7 @@ fn until_put_back(redis: &Redis, people: &People) {
         format!("gw:{{r}}:u:{}", people.is_disabled.id.replace('-', "")),
     ];
     until("revocations are put back", || {
-        let mut line = redis.intruder();
+        let mut line = redis.try_intruder().ok()?;
         let there: u32 = redis::cmd("EXISTS").arg(&keys).query(&mut line).ok()?;
         (there == 2).then_some(())
     });
@@ -209,9 +206,8 @@ async fn a_replica_that_takes_over_without_the_last_writes_brings_nothing_back()
     let to_master = Line::to(master.port).await;
     let replica = Redis::with(&["--replicaof", "127.0.0.1", &to_master.port.to_string()]);
     tokio::task::block_in_place(|| until("the replica follows", || says(&replica, "master_link_status:up")));
-    let beside = TempDir::new().unwrap();
-    let (sentinel, port) = tokio::task::block_in_place(|| sentinel(beside.path(), master.port));
-    let mut site = Site::start(&upstream, &format!("redis+sentinel://127.0.0.1:{port}/main")).await;
+    let sentinel = tokio::task::block_in_place(|| Sentinel::watching(master.port, ""));
+    let mut site = Site::start(&upstream, &format!("redis+sentinel://127.0.0.1:{}/main", sentinel.port)).await;
     let people = People::arrive(&site).await;
     tokio::task::block_in_place(|| until("the replica has it all", || has_all_of(&replica, &master)));
 
@@ -231,26 +227,12 @@ async fn a_replica_that_takes_over_without_the_last_writes_brings_nothing_back()
     refresh(&b, &people.renews.refresh).await.problem(401, "invalid_token");
     refresh(&a, &moved_on).await.problem(401, "invalid_token");
     stop(showing).await;
-    drop(sentinel);
-}
-
-fn sentinel(beside: &Path, master: u16) -> (Server, u16) {
-    let port = free_port();
-    let (file, log) = (beside.join("sentinel.conf"), beside.join("log"));
-    let text = format!(
-        "port {port}\nbind 127.0.0.1\nsentinel monitor main 127.0.0.1 {master} 1\n\
-         sentinel down-after-milliseconds main 500\nsentinel failover-timeout main 5000\n"
-    );
-    std::fs::write(&file, text).unwrap();
-    let server = Server::start(&["redis-server", file.to_str().unwrap(), "--sentinel"], beside, &log);
-    wait_for_port(port, &log);
-    (server, port)
 }
 
 fn says(redis: &Redis, line: &str) -> Option<()> {
     let told: String = redis::cmd("INFO")
         .arg("replication")
-        .query(&mut redis.intruder())
+        .query(&mut redis.try_intruder().ok()?)
         .ok()?;
     told.contains(line).then_some(())
 }
@@ -259,7 +241,7 @@ fn has_all_of(replica: &Redis, master: &Redis) -> Option<()> {
     let offset = |redis: &Redis| -> Option<Value> {
         let told: String = redis::cmd("INFO")
             .arg("replication")
-            .query(&mut redis.intruder())
+            .query(&mut redis.try_intruder().ok()?)
             .ok()?;
         let line = told.lines().find(|line| line.starts_with("master_repl_offset:"))?;
         Some(Value::from(line.to_owned()))

@@ -40,8 +40,9 @@ const BACK: Duration = Duration::from_secs(5);
 pub async fn observe(site: &mut Site, down: Down, how: How, name: &str) -> Column {
     let mut actors = Actors::arrive(site, name).await;
     let traffic = Traffic::begin(&site.world, &actors.traffic);
+    let broken_at = Instant::now();
     site.break_down(down, how);
-    let seen = During::observe(&mut actors).await;
+    let seen = During::observe(&mut actors, broken_at).await;
     the_gateway_says_so(site, down);
     let back_at = site.mend(down, how).await;
     let later = Later::observe(site, &actors, back_at).await;
@@ -90,8 +91,7 @@ struct NewTokens {
 }
 
 impl During {
-    async fn observe(actors: &mut Actors) -> Self {
-        let broken_at = Instant::now();
+    async fn observe(actors: &mut Actors, broken_at: Instant) -> Self {
         let [new, shown_often, new_strict] = [actors.unseen(), actors.unseen(), actors.unseen()];
         let actors = &*actors;
         let seen = actors.known.access.as_str();
@@ -176,9 +176,12 @@ struct Later {
 
 impl Later {
     async fn observe(site: &Site, actors: &Actors, back_at: Instant) -> Self {
-        let refresh = until_200(back_at, || actors.refreshes()).await;
-        let renewal = until_200(back_at, || actors.is_renewed()).await;
-        until_200(back_at, || actors.get("/strict", &actors.known.access)).await;
+        let refresh = until_done(back_at, || actors.refreshes()).await;
+        let renewal = until_done(back_at, || actors.is_renewed()).await;
+        until_done(back_at, || actors.get("/strict", &actors.known.access)).await;
+        let sign_in = until_done(back_at, || actors.signs_in()).await;
+        let registration = until_done(back_at, || actors.registers()).await;
+        let password = until_done(back_at, || actors.changes_password()).await;
         while site.world.admin("/readyz").text() != "ready\n" && back_at.elapsed() < BACK {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
@@ -188,22 +191,24 @@ impl Later {
         assert!(site.world.metric("gateward_revocation_feed_up", &[]) > 0.0);
         Self {
             back_after,
-            sign_in: actors.signs_in().await,
-            registration: actors.registers().await,
+            sign_in,
+            registration,
             refresh,
-            password: actors.changes_password().await,
+            password,
             renewal,
         }
     }
 }
 
-async fn until_200<F: Future<Output = Answer>>(back_at: Instant, ask: impl Fn() -> F) -> Answer {
+/// Asks again as long as the store is the reason, and it may still be.
+async fn until_done<F: Future<Output = Answer>>(back_at: Instant, ask: impl Fn() -> F) -> Answer {
     loop {
         let answer = ask().await;
-        if answer.status == 200 || back_at.elapsed() > BACK {
+        if answer.status != 503 || back_at.elapsed() > BACK {
             return answer;
         }
-        tokio::time::sleep(Duration::from_millis(20)).await;
+        // Guesses are limited, and each of these counts.
+        tokio::time::sleep(Duration::from_millis(250)).await;
     }
 }
 

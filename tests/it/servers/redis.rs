@@ -79,12 +79,45 @@ impl Redis {
 
     /// A connection behind the store's back.
     pub fn intruder(&self) -> redis::Connection {
-        let client = redis::Client::open(("127.0.0.1", self.port)).unwrap();
-        client.get_connection().unwrap()
+        self.try_intruder().unwrap()
+    }
+
+    /// The same with a server that may be busy with something else.
+    pub fn try_intruder(&self) -> redis::RedisResult<redis::Connection> {
+        redis::Client::open(("127.0.0.1", self.port))?.get_connection()
     }
 
     fn log(&self) -> PathBuf {
         self.dir.path().join("log")
+    }
+}
+
+/// Somebody who knows where the master is.
+pub struct Sentinel {
+    /// Where it is asked.
+    pub port: u16,
+    _server: Server,
+    _dir: TempDir,
+}
+
+impl Sentinel {
+    /// Calls the server at a port `main`, and quickly puts a replica in its place when it is gone. `more`: further lines of its configuration.
+    pub fn watching(master: u16, more: &str) -> Self {
+        let (port, dir) = (free_port(), TempDir::new().unwrap());
+        let (file, log) = (dir.path().join("sentinel.conf"), dir.path().join("log"));
+        let text = format!(
+            "port {port}\nbind 127.0.0.1\nsentinel monitor main 127.0.0.1 {master} 1\n\
+             sentinel down-after-milliseconds main 500\nsentinel failover-timeout main 5000\n{more}\n"
+        );
+        std::fs::write(&file, text).unwrap();
+        let command = ["redis-server", file.to_str().unwrap(), "--sentinel"];
+        let server = Server::start(&command, dir.path(), &log);
+        wait_for_port(port, &log);
+        Self {
+            port,
+            _server: server,
+            _dir: dir,
+        }
     }
 }
 
@@ -94,7 +127,8 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    fn start() -> Self {
+    /// An empty one.
+    pub fn start() -> Self {
         let nodes: Vec<Redis> = (0..3)
             .map(|_| {
                 let bus = free_port().to_string();
