@@ -140,6 +140,7 @@ table! {
         sessions: Written<StoreAt> = "sqlite://data/gateward.db",
         accounts_password_file: Maybe<FilePath> = absent,
         sessions_password_file: Maybe<FilePath> = absent,
+        sentinel_password_file: Maybe<FilePath> = absent,
         ca_file: Maybe<FilePath> = absent,
         secret_file: Written<FilePath> = "data/secret.key",
         connect_timeout: Written<Positive> = "250ms",

@@ -2,10 +2,12 @@
 //!
 //! A password may stand in the URL or in a file of its own. Neither is ever printed: not by `Debug`, not in a mistake.
 
+mod url;
+
 use std::fmt;
 use std::path::PathBuf;
 
-use percent_encoding::percent_decode_str;
+use url::Parts;
 
 /// A password for a database server.
 #[derive(Clone, PartialEq, Eq)]
@@ -106,12 +108,23 @@ pub enum RedisForm {
         service: String,
         /// Number of the database.
         database: u32,
+        /// Who we are to the sentinels themselves.
+        login: SentinelLogin,
     },
     /// `redis+cluster://host:port,host:port`
     Cluster {
         /// Some of its nodes; the others are found through them.
         nodes: Vec<ServerAddress>,
     },
+}
+
+/// What sentinels ask for, if anything; they have users of their own.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SentinelLogin {
+    /// `None`: their default user.
+    pub user: Option<String>,
+    /// What proves it.
+    pub password: Option<ServerPassword>,
 }
 
 /// `postgres://…`
@@ -157,7 +170,7 @@ pub(super) fn redis(scheme: &str, rest: &str) -> Result<Redis, String> {
     };
     let default_port = if form == "sentinel" { 26379 } else { 6379 };
     let parts = Parts::split(rest, default_port)?;
-    if let Some((key, _)) = parts.parameters.first() {
+    if let (true, Some((key, _))) = (form != "sentinel", parts.parameters.first()) {
         return Err(format!("has the parameter `{}`; there is none", key.escape_debug()));
     }
     let form = match form {
@@ -197,7 +210,20 @@ fn sentinel(parts: &Parts) -> Result<RedisForm, String> {
         sentinels: parts.servers.clone(),
         service: service.clone(),
         database,
+        login: sentinel_login(&parts.parameters)?,
     })
+}
+
+fn sentinel_login(parameters: &[(String, String)]) -> Result<SentinelLogin, String> {
+    let mut login = SentinelLogin::default();
+    for (key, value) in parameters {
+        match key.as_str() {
+            "sentinel_user" => login.user = Some(value.clone()),
+            "sentinel_password" => login.password = Some(ServerPassword::new(value.clone())),
+            _ => return Err(unknown_parameter(key, "`sentinel_user` and `sentinel_password`")),
+        }
+    }
+    Ok(login)
 }
 
 fn cluster(parts: &Parts) -> Result<RedisForm, String> {
@@ -230,100 +256,6 @@ fn count(text: &str) -> Result<u32, String> {
 
 fn unknown_parameter(key: &str, known: &str) -> String {
     format!("has the unknown parameter `{}`; there are {known}", key.escape_debug())
-}
-
-/// What a URL says behind `scheme://`, decoded.
-struct Parts {
-    user: Option<String>,
-    password: Option<ServerPassword>,
-    servers: Vec<ServerAddress>,
-    path: Vec<String>,
-    parameters: Vec<(String, String)>,
-}
-
-impl Parts {
-    fn split(rest: &str, default_port: u16) -> Result<Self, String> {
-        if rest.contains('#') {
-            return Err("contains `#`; write `%23`".to_owned());
-        }
-        let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
-        let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
-        let (credentials, hosts) = match authority.rsplit_once('@') {
-            Some((credentials, hosts)) => (Some(credentials), hosts),
-            None => (None, authority),
-        };
-        let (user, password) = credentials.map_or((None, None), |text| match text.split_once(':') {
-            Some((user, password)) => (Some(user), Some(password)),
-            None => (Some(text), None),
-        });
-        let user = user.filter(|user| !user.is_empty()).map(decode).transpose()?;
-        let password = password
-            .filter(|password| !password.is_empty())
-            .map(decode)
-            .transpose()?;
-        let servers: Result<_, String> = hosts.split(',').map(|host| server(host, default_port)).collect();
-        let path: Result<_, String> = path.split('/').filter(|part| !part.is_empty()).map(decode).collect();
-        let parameters: Result<_, String> = query
-            .split('&')
-            .filter(|pair| !pair.is_empty())
-            .map(parameter)
-            .collect();
-        Ok(Self {
-            user,
-            password: password.map(ServerPassword::new),
-            servers: servers?,
-            path: path?,
-            parameters: parameters?,
-        })
-    }
-
-    fn one_server(&self) -> Result<ServerAddress, String> {
-        match self.servers.as_slice() {
-            [server] => Ok(server.clone()),
-            _ => Err("must name one server".to_owned()),
-        }
-    }
-}
-
-fn server(text: &str, default_port: u16) -> Result<ServerAddress, String> {
-    let wrong = || "names no server; write `host:port`, an IPv6 address in brackets".to_owned();
-    let (host, port) = match text.strip_prefix('[') {
-        Some(rest) => {
-            let (address, port) = rest.split_once(']').ok_or_else(wrong)?;
-            address.parse::<std::net::Ipv6Addr>().map_err(|_| wrong())?;
-            (
-                address,
-                port.strip_prefix(':')
-                    .or(port.is_empty().then_some(""))
-                    .ok_or_else(wrong)?,
-            )
-        }
-        None => text.split_once(':').unwrap_or((text, "")),
-    };
-    let letter = |b: u8| b.is_ascii_alphanumeric() || b"-._:".contains(&b);
-    if host.is_empty() || !host.bytes().all(letter) {
-        return Err(wrong());
-    }
-    let port = match port {
-        "" => default_port,
-        port => port.parse().ok().filter(|port| *port != 0).ok_or_else(wrong)?,
-    };
-    let host = host.to_ascii_lowercase();
-    Ok(ServerAddress { host, port })
-}
-
-fn parameter(pair: &str) -> Result<(String, String), String> {
-    let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-    Ok((decode(key)?, decode(value)?))
-}
-
-fn decode(text: &str) -> Result<String, String> {
-    let decoded = percent_decode_str(text).decode_utf8();
-    let text = decoded.map_err(|_| "is not UTF-8 once its `%` are decoded")?;
-    if text.chars().any(char::is_control) {
-        return Err("contains control characters".to_owned());
-    }
-    Ok(text.into_owned())
 }
 
 #[cfg(test)]
@@ -376,9 +308,21 @@ mod tests {
             RedisForm::Sentinel {
                 sentinels,
                 service,
-                database
+                database,
+                login: SentinelLogin::default(),
             }
         );
+        let form = redis(
+            "redis+sentinel",
+            "a/main?sentinel_user=watch%40er&sentinel_password=p%26w",
+        )
+        .unwrap()
+        .form;
+        let RedisForm::Sentinel { login, .. } = form else {
+            panic!("{form:?}");
+        };
+        assert_eq!(login.user.as_deref(), Some("watch@er"));
+        assert_eq!(login.password.unwrap().expose(), "p&w");
 
         let nodes = vec![address("a", 1), address("b", 6379)];
         assert_eq!(
@@ -405,11 +349,16 @@ mod tests {
         }
         assert!(redis("redis+cluster", "a/0").is_err());
         assert!(redis("redis+sentinel", "a").is_err());
+        assert!(redis("redis+sentinel", "a/main?sentinel=s3cret").is_err());
     }
 
     #[test]
     fn a_password_is_not_printed() {
-        let printed = format!("{:?} {:?}", redis("redis", "u:s3cret@a"), postgres("u:s3cret@a/x"));
+        let printed = format!(
+            "{:?} {:?}",
+            redis("redis+sentinel", "u:s3cret@a/m?sentinel_password=s3cret"),
+            postgres("u:s3cret@a/x")
+        );
         assert!(!printed.contains("s3cret"), "{printed}");
     }
 }

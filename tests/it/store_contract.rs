@@ -9,6 +9,7 @@ mod ephemeral;
 mod keys;
 mod postgres;
 mod redis;
+mod redis_servers;
 mod sessions;
 mod sqlite;
 mod walking;

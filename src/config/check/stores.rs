@@ -1,11 +1,11 @@
-//! `[store]`: a store for each need, and one password for each server.
+//! `[store]`: a store for each need, and one password for each server, and for those who know where a server is.
 
 use std::path::PathBuf;
 
 use super::Folder;
 use crate::config::file;
 use crate::config::read::{Reader, Written};
-use crate::config::servers::ServerPassword;
+use crate::config::servers::{self, RedisForm, ServerPassword};
 use crate::config::values::{FilePath, StoreAt};
 use crate::config::{Store, StoreUrl};
 
@@ -18,13 +18,14 @@ pub(super) fn store(reader: &mut Reader, file: &file::Store, folder: &Folder<'_>
         ca_file.as_ref(),
         folder,
     );
-    let sessions = url(
+    let mut sessions = url(
         reader,
         &file.sessions,
         file.sessions_password_file.as_ref(),
         ca_file.as_ref(),
         folder,
     );
+    sentinel_password(reader, file, &mut sessions, folder);
     if matches!(accounts, StoreUrl::Redis(_)) {
         reader.mistake(
             &file.accounts.place,
@@ -71,20 +72,49 @@ fn url(
             Some(&mut server.password)
         }
     };
-    let Some(written) = password_file else { return url };
+    if let Some(written) = password_file
+        && !(slot.is_none() && at.broken)
+    {
+        let needless = "is a password for a file, which needs none; take it out";
+        fill(reader, written, slot, needless, folder);
+    }
+    url
+}
+
+fn sentinel_password(reader: &mut Reader, file: &file::Store, sessions: &mut StoreUrl, folder: &Folder<'_>) {
+    let Some(written) = &file.sentinel_password_file else {
+        return;
+    };
+    let slot = match sessions {
+        StoreUrl::Redis(servers::Redis {
+            form: RedisForm::Sentinel { login, .. },
+            ..
+        }) => Some(&mut login.password),
+        _ => None,
+    };
+    if slot.is_none() && file.sessions.broken {
+        return;
+    }
+    let needless = "is a password for sentinels, but store.sessions names none; take it out";
+    fill(reader, written, slot, needless, folder);
+}
+
+/// Puts the password of a file where there is none yet.
+fn fill(
+    reader: &mut Reader,
+    written: &Written<FilePath>,
+    slot: Option<&mut Option<ServerPassword>>,
+    needless: &str,
+    folder: &Folder<'_>,
+) {
     match slot {
-        None if at.broken => {}
-        None => reader.mistake(
-            &written.place,
-            "is a password for a file, which needs none; take it out",
-        ),
+        None => reader.mistake(&written.place, needless),
         Some(Some(_)) => reader.mistake(
             &written.place,
             "stands beside a password in the URL; keep one of the two",
         ),
         Some(slot) => *slot = password(reader, written, folder),
     }
-    url
 }
 
 fn password(reader: &mut Reader, written: &Written<FilePath>, folder: &Folder<'_>) -> Option<ServerPassword> {

@@ -385,6 +385,26 @@ fn a_password_stands_in_one_place() {
     assert_eq!(server.password.unwrap().expose(), "s3cret");
     refuses(&with("redis://u:x@h"), 3, "store.sessions_password_file", "keep one");
     refuses(&with("sqlite://x.db"), 3, "store.sessions_password_file", "needs none");
+    let sentinels = |sessions: &str| with(sessions).replace("sessions_password_file", "sentinel_password_file");
+    let StoreUrl::Redis(server) = settings(&sentinels("redis+sentinel://u:x@h/m?sentinel_user=w"))
+        .store
+        .sessions
+    else {
+        panic!("not Redis");
+    };
+    let servers::RedisForm::Sentinel { login, .. } = server.form else {
+        panic!("not Sentinel");
+    };
+    assert_eq!(
+        (login.user.as_deref(), login.password.unwrap().expose()),
+        (Some("w"), "s3cret")
+    );
+    for (url, why) in [
+        ("redis+sentinel://h/m?sentinel_password=x", "keep one"),
+        ("redis://h", "names none"),
+    ] {
+        refuses(&sentinels(url), 3, "store.sentinel_password_file", why);
+    }
     std::fs::remove_file(&file).unwrap();
     refuses(
         &with("redis://u@h"),

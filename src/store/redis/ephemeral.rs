@@ -50,7 +50,7 @@ impl EphemeralStore for Redis {
                 .arg(revocation.until.as_millis())
                 .arg(moment.map_or(0, Timestamp::as_millis));
         }
-        self.send(Ask::Script(&script), true).await
+        self.send(Ask::Script(&script, STREAM), true).await
     }
 
     async fn is_revoked(&self, token: TokenId, session: SessionId, user: UserId) -> Result<bool, StoreError> {
@@ -89,9 +89,10 @@ impl EphemeralStore for Redis {
     }
 
     async fn count(&self, key: &str, window: Duration, now: Timestamp) -> Result<Count, StoreError> {
-        let mut script = self.scripts.count.key(format!("gw:c:{key}"));
+        let key = format!("gw:c:{key}");
+        let mut script = self.scripts.count.key(&key);
         script.arg(now.as_millis()).arg(millis(window)).arg(millis(MARGIN));
-        let (count, resets_at): (u32, u64) = self.send(Ask::Script(&script), false).await?;
+        let (count, resets_at): (u32, u64) = self.send(Ask::Script(&script, &key), false).await?;
         Ok(Count {
             count,
             resets_at: Timestamp::from_millis(resets_at),
@@ -99,9 +100,10 @@ impl EphemeralStore for Redis {
     }
 
     async fn remember(&self, key: &str, until: Timestamp) -> Result<(), StoreError> {
-        let mut script = self.scripts.remember.key(known_key(key));
+        let key = known_key(key);
+        let mut script = self.scripts.remember.key(&key);
         script.arg(until.as_millis()).arg(millis(MARGIN));
-        self.send(Ask::Script(&script), true).await
+        self.send(Ask::Script(&script, &key), true).await
     }
 
     async fn remembers(&self, key: &str, now: Timestamp) -> Result<bool, StoreError> {
@@ -121,7 +123,7 @@ impl EphemeralStore for Redis {
         let deadline = Instant::now() + self.link.answer_limit() / 4;
         let mut purged = 0;
         loop {
-            let trimmed: u32 = self.send(Ask::Script(&trim), true).await?;
+            let trimmed: u32 = self.send(Ask::Script(&trim, STREAM), true).await?;
             purged += u64::from(trimmed);
             if trimmed < TRIM || Instant::now() >= deadline {
                 return Ok(purged);
@@ -149,7 +151,7 @@ impl Redis {
             script.key(STREAM_NAME).key(TRIMMED);
             script.arg(stream).arg(place).arg(self.fresh_name()?).arg(PAGE);
             let (is_gap, stream, place, entries): (bool, String, String, Vec<Entry>) =
-                self.send(Ask::Script(&script), true).await?;
+                self.send(Ask::Script(&script, STREAM), true).await?;
             if is_gap {
                 return Ok(gap());
             }

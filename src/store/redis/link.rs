@@ -2,28 +2,22 @@
 //!
 //! All calls share one connection, which pipelines them. A connection that broke or went silent is thrown away and the next call makes a new one, which
 //! is all that recovery takes; behind Sentinel that also finds a new master. After a failure the server is left alone for a moment, and then one call
-//! tries while the others are refused at once: nothing waits for a dead store. In a Cluster each node mends by itself, so a dead node stops only the
-//! calls that need it.
+//! tries while the others are refused at once: nothing waits for a dead store. In a Cluster each node mends by itself and has a breaker of its own
+//! (`nodes`), so a dead node stops only the calls that need it.
+
+mod nodes;
+mod way;
 
 use std::sync::{Mutex as BriefLock, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use redis::aio::{ConnectionLike, MultiplexedConnection};
-use redis::cluster::{ClusterClient, ClusterConfig};
-use redis::cluster_async::ClusterConnection;
-use redis::cluster_routing::{Route, RoutingInfo, SingleNodeRoutingInfo, SlotAddr};
-use redis::io::tcp::TcpSettings;
-use redis::sentinel::{SentinelClient, SentinelClientBuilder, SentinelServerType};
-use redis::{
-    AsyncConnectionConfig, Client, Cmd, ConnectionAddr, ErrorKind, FromRedisValue, IntoConnectionInfo, Pipeline,
-    RedisConnectionInfo, RedisError, RedisFuture, RedisResult, ScriptInvocation, ServerErrorKind, TlsCertificates,
-    TlsMode, Value,
-};
+use redis::{Arg, Cmd, ErrorKind, FromRedisValue, RedisError, RedisResult, ScriptInvocation, ServerErrorKind, Value};
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
 
-use crate::config;
-use crate::config::servers::{self, RedisForm, ServerAddress, ServerTls};
+use crate::config::{self, servers};
+use nodes::Nodes;
+use way::{Line, Way};
 
 /// For so long a server that failed is left alone.
 const PAUSE: Duration = Duration::from_millis(500);
@@ -31,8 +25,22 @@ const PAUSE: Duration = Duration::from_millis(500);
 /// What is asked.
 #[derive(Clone, Copy)]
 pub(super) enum Ask<'a> {
+    /// Its key is its first argument.
     Command(&'a Cmd),
-    Script(&'a ScriptInvocation<'a>),
+    /// With one of its keys; all of them lie in one slot.
+    Script(&'a ScriptInvocation<'a>, &'a str),
+}
+
+impl<'a> Ask<'a> {
+    fn key(self) -> &'a [u8] {
+        match self {
+            Self::Command(command) => match command.args_iter().nth(1) {
+                Some(Arg::Simple(key)) => key,
+                _ => &[],
+            },
+            Self::Script(_, key) => key.as_bytes(),
+        }
+    }
 }
 
 /// Why there is no answer.
@@ -45,6 +53,23 @@ pub(super) enum Fault {
     LeftAlone,
 }
 
+impl Fault {
+    /// Whether it says that a node of a cluster is not there, rather than what it answered.
+    fn is_of_the_node(&self) -> bool {
+        match self {
+            Self::Unanswered => true,
+            Self::Refused(error) => matches!(
+                error.kind(),
+                ErrorKind::ClusterConnectionNotFound
+                    | ErrorKind::Server(
+                        ServerErrorKind::ClusterDown | ServerErrorKind::MasterDown | ServerErrorKind::BusyLoading
+                    )
+            ),
+            Self::LeftAlone => false,
+        }
+    }
+}
+
 /// The way to one server, or to several that act as one.
 pub(super) struct Link {
     way: Way,
@@ -53,6 +78,7 @@ pub(super) struct Link {
     state: BriefLock<State>,
     connecting: Mutex<()>,
     watchers: BriefLock<Vec<Watcher>>,
+    nodes: Nodes,
 }
 
 #[derive(Default)]
@@ -80,6 +106,7 @@ impl Link {
             state: BriefLock::default(),
             connecting: Mutex::default(),
             watchers: BriefLock::default(),
+            nodes: Nodes::default(),
         })
     }
 
@@ -90,6 +117,22 @@ impl Link {
 
     /// Asks, and asks `again` when the connection turns out to be dead.
     pub(super) async fn send<T: FromRedisValue>(&self, ask: Ask<'_>, again: bool) -> Result<T, Fault> {
+        let Some(breaker) = self.nodes.breaker_of(ask.key()) else {
+            return self.send_now(ask, again).await;
+        };
+        let pass = breaker.enter().ok_or(Fault::LeftAlone)?;
+        // The driver tries a node several times, which may take longer than the caller waits.
+        let sent = timeout(self.answer_limit, self.send_now(ask, again)).await;
+        let outcome = sent.unwrap_or(Err(Fault::Unanswered));
+        let failed = outcome.as_ref().is_err_and(Fault::is_of_the_node);
+        pass.came_of_it(!failed);
+        if let (true, Ok(Some((_, line)))) = (failed, self.kept()) {
+            self.nodes.ask_anew(line, self.answer_limit);
+        }
+        outcome
+    }
+
+    async fn send_now<T: FromRedisValue>(&self, ask: Ask<'_>, again: bool) -> Result<T, Fault> {
         let (number, mut line) = self.line().await?;
         match line.ask(ask).await {
             Ok(answer) => Ok(answer),
@@ -153,6 +196,9 @@ impl Link {
         let mut state = brief(&self.state);
         match made {
             Ok(line) => {
+                if self.way.mends_itself() {
+                    self.nodes.ask_anew(line.clone(), self.answer_limit);
+                }
                 state.quiet_until = None;
                 state.connections += 1;
                 let line = (state.connections, line);
@@ -229,235 +275,4 @@ fn brief<T>(lock: &BriefLock<T>) -> MutexGuard<'_, T> {
 /// A follower's own connection.
 pub(super) struct Watcher {
     line: Line,
-}
-
-/// A connection; a clone is the same one.
-#[derive(Clone)]
-enum Line {
-    Single(MultiplexedConnection),
-    Cluster(ClusterConnection),
-}
-
-impl Line {
-    async fn ask<T: FromRedisValue>(&mut self, ask: Ask<'_>) -> RedisResult<T> {
-        match ask {
-            Ask::Command(command) => command.query_async(self).await,
-            Ask::Script(script) => script.invoke_async(self).await,
-        }
-    }
-
-    async fn ask_node<T: FromRedisValue>(&mut self, slot: u16, command: &Cmd) -> RedisResult<T> {
-        let Self::Cluster(line) = self else {
-            return command.query_async(self).await;
-        };
-        let node = SingleNodeRoutingInfo::SpecificNode(Route::new(slot, SlotAddr::Master));
-        let answer = line
-            .route_command(command.clone(), RoutingInfo::SingleNode(node))
-            .await?;
-        Ok(redis::from_redis_value(answer)?)
-    }
-}
-
-impl ConnectionLike for Line {
-    fn req_packed_command<'a>(&'a mut self, cmd: &'a Cmd) -> RedisFuture<'a, Value> {
-        match self {
-            Self::Single(line) => line.req_packed_command(cmd),
-            Self::Cluster(line) => line.req_packed_command(cmd),
-        }
-    }
-
-    fn req_packed_commands<'a>(
-        &'a mut self,
-        pipeline: &'a Pipeline,
-        offset: usize,
-        count: usize,
-    ) -> RedisFuture<'a, Vec<Value>> {
-        match self {
-            Self::Single(line) => line.req_packed_commands(pipeline, offset, count),
-            Self::Cluster(line) => line.req_packed_commands(pipeline, offset, count),
-        }
-    }
-
-    fn get_db(&self) -> i64 {
-        match self {
-            Self::Single(line) => line.get_db(),
-            Self::Cluster(line) => line.get_db(),
-        }
-    }
-}
-
-/// How a connection is made.
-enum Way {
-    Single(Box<Client>),
-    Sentinel(Box<Mutex<SentinelClient>>),
-    Cluster(Box<ClusterClient>),
-}
-
-impl Way {
-    fn to(server: &servers::Redis, settings: &config::Store) -> RedisResult<Self> {
-        let certificates = certificates(server)?;
-        match &server.form {
-            RedisForm::Single { server: at, database } => {
-                let client = single(server, at, *database, certificates)?;
-                Ok(Self::Single(Box::new(client)))
-            }
-            RedisForm::Sentinel {
-                sentinels,
-                service,
-                database,
-            } => {
-                let client = sentinel(server, sentinels, service, *database, certificates)?;
-                Ok(Self::Sentinel(Box::new(Mutex::new(client))))
-            }
-            RedisForm::Cluster { nodes } => {
-                let client = cluster(server, nodes, certificates, settings)?;
-                Ok(Self::Cluster(Box::new(client)))
-            }
-        }
-    }
-
-    /// Connections that are made one after the other until there is one to use.
-    fn steps(&self) -> u32 {
-        match self {
-            Self::Single(_) => 1,
-            Self::Sentinel(_) | Self::Cluster(_) => 4,
-        }
-    }
-
-    fn mends_itself(&self) -> bool {
-        matches!(self, Self::Cluster(_))
-    }
-
-    async fn connect(&self, connect_limit: Duration, answer_limit: Duration) -> RedisResult<Line> {
-        let single = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(connect_limit))
-            .set_response_timeout(Some(answer_limit));
-        match self {
-            Self::Single(client) => {
-                let made = client.get_multiplexed_async_connection_with_config(&single).await;
-                made.map(Line::Single)
-            }
-            Self::Sentinel(client) => {
-                let mut client = client.lock().await;
-                let made = client.get_async_connection_with_config(&single).await;
-                made.map(Line::Single)
-            }
-            Self::Cluster(client) => {
-                let config = ClusterConfig::new()
-                    .set_connection_timeout(connect_limit)
-                    .set_response_timeout(answer_limit);
-                client.get_async_connection_with_config(config).await.map(Line::Cluster)
-            }
-        }
-    }
-}
-
-fn certificates(server: &servers::Redis) -> RedisResult<Option<TlsCertificates>> {
-    let read = server.ca_file.as_ref().map(std::fs::read).transpose()?;
-    let own = read.filter(|_| server.tls == ServerTls::Verify);
-    Ok(own.map(|pem| TlsCertificates {
-        client_tls: None,
-        root_cert: Some(pem),
-    }))
-}
-
-fn address(at: &ServerAddress, tls: ServerTls) -> ConnectionAddr {
-    match tls {
-        ServerTls::Off => ConnectionAddr::Tcp(at.host.clone(), at.port),
-        ServerTls::Verify => ConnectionAddr::TcpTls {
-            host: at.host.clone(),
-            port: at.port,
-            insecure: false,
-            tls_params: None,
-        },
-    }
-}
-
-fn login(server: &servers::Redis, database: u32) -> RedisConnectionInfo {
-    let mut login = RedisConnectionInfo::default().set_db(i64::from(database));
-    if let Some(user) = &server.user {
-        login = login.set_username(user);
-    }
-    if let Some(password) = &server.password {
-        login = login.set_password(password.expose());
-    }
-    login
-}
-
-fn tcp() -> TcpSettings {
-    TcpSettings::default().set_nodelay(true)
-}
-
-fn single(
-    server: &servers::Redis,
-    at: &ServerAddress,
-    database: u32,
-    certificates: Option<TlsCertificates>,
-) -> RedisResult<Client> {
-    let info = address(at, server.tls)
-        .into_connection_info()?
-        .set_tcp_settings(tcp())
-        .set_redis_settings(login(server, database));
-    match certificates {
-        Some(certificates) => Client::build_with_tls(info, certificates),
-        None => Client::open(info),
-    }
-}
-
-/// User and password are those of the servers; sentinels are asked without.
-fn sentinel(
-    server: &servers::Redis,
-    sentinels: &[ServerAddress],
-    service: &str,
-    database: u32,
-    certificates: Option<TlsCertificates>,
-) -> RedisResult<SentinelClient> {
-    let sentinels = sentinels.iter().map(|at| address(at, server.tls));
-    let mut builder = SentinelClientBuilder::new(sentinels, service, SentinelServerType::Master)?
-        .set_client_to_redis_db(i64::from(database))
-        .set_client_to_redis_tcp_settings(tcp())
-        .set_client_to_sentinel_tcp_settings(tcp());
-    if let Some(user) = &server.user {
-        builder = builder.set_client_to_redis_username(user);
-    }
-    if let Some(password) = &server.password {
-        builder = builder.set_client_to_redis_password(password.expose());
-    }
-    if server.tls == ServerTls::Verify {
-        builder = builder.set_client_to_redis_tls_mode(TlsMode::Secure);
-        builder = builder.set_client_to_sentinel_tls_mode(TlsMode::Secure);
-    }
-    if let Some(certificates) = certificates {
-        builder = builder.set_client_to_redis_certificates(certificates.clone());
-        builder = builder.set_client_to_sentinel_certificates(certificates);
-    }
-    builder.build()
-}
-
-fn cluster(
-    server: &servers::Redis,
-    nodes: &[ServerAddress],
-    certificates: Option<TlsCertificates>,
-    settings: &config::Store,
-) -> RedisResult<ClusterClient> {
-    let nodes = nodes.iter().map(|at| address(at, server.tls));
-    let mut builder = ClusterClient::builder(nodes)
-        .tcp_settings(tcp())
-        .connection_timeout(settings.connect_timeout)
-        .retries(3)
-        .min_retry_wait(10)
-        .max_retry_wait(100);
-    if let Some(user) = &server.user {
-        builder = builder.username(user);
-    }
-    if let Some(password) = &server.password {
-        builder = builder.password(password.expose());
-    }
-    if server.tls == ServerTls::Verify {
-        builder = builder.tls(TlsMode::Secure);
-    }
-    if let Some(certificates) = certificates {
-        builder = builder.certs(certificates);
-    }
-    builder.build()
 }

@@ -42,7 +42,8 @@ impl SessionStore for Redis {
     }
 
     async fn rotate(&self, request: &Rotate) -> Result<Rotation, StoreError> {
-        let mut rotate = self.scripts.rotate.key(record_key(request.id));
+        let key = record_key(request.id);
+        let mut rotate = self.scripts.rotate.key(&key);
         rotate
             .arg(request.nonce_hash.as_slice())
             .arg(request.presented.0)
@@ -51,7 +52,7 @@ impl SessionStore for Redis {
             .arg(millis(request.idle))
             .arg(millis(MARGIN));
         // Asking again after a lost answer is a repeat inside the window, which is answered with the same successor.
-        let (verdict, record): (String, Option<Vec<u8>>) = self.verdict(Ask::Script(&rotate)).await?;
+        let (verdict, record): (String, Option<Vec<u8>>) = self.verdict(Ask::Script(&rotate, &key)).await?;
         let session = |record: Option<Vec<u8>>| self.decode(request.id, &record.unwrap_or_default());
         match verdict.as_str() {
             "rotated" => session(record).map(Rotation::Rotated),
@@ -116,9 +117,10 @@ impl SessionStore for Redis {
     }
 
     async fn move_to_epoch(&self, id: SessionId, epoch: Epoch) -> Result<bool, StoreError> {
-        let mut script = self.scripts.epoch.key(record_key(id));
+        let key = record_key(id);
+        let mut script = self.scripts.epoch.key(&key);
         script.arg(epoch.0);
-        self.send(Ask::Script(&script), true).await
+        self.send(Ask::Script(&script, &key), true).await
     }
 
     async fn page(&self, from: &Bookmark, limit: u32) -> Result<Page, StoreError> {
@@ -132,12 +134,13 @@ impl SessionStore for Redis {
 
     async fn adopt(&self, session: &Session, now: Timestamp) -> Result<bool, StoreError> {
         self.enter_index(session, now).await?;
-        let mut adopt = self.scripts.adopt.key(record_key(session.id));
+        let key = record_key(session.id);
+        let mut adopt = self.scripts.adopt.key(&key);
         adopt
             .arg(record::encode(session))
             .arg(session.current.0)
             .arg(session.idle_expires_at.plus(MARGIN).as_millis());
-        self.send(Ask::Script(&adopt), true).await
+        self.send(Ask::Script(&adopt, &key), true).await
     }
 
     /// Nothing is left to do: each record and each index ends by itself.
@@ -152,13 +155,14 @@ impl SessionStore for Redis {
 
 impl Redis {
     async fn enter_index(&self, session: &Session, now: Timestamp) -> Result<(), StoreError> {
-        let mut index = self.scripts.index.key(index_key(session.user));
+        let key = index_key(session.user);
+        let mut index = self.scripts.index.key(&key);
         index
             .arg(session.id.0.as_bytes().as_slice())
             .arg(session.expires_at.as_millis())
             .arg(now.as_millis())
             .arg(millis(MARGIN));
-        self.send(Ask::Script(&index), true).await
+        self.send(Ask::Script(&index, &key), true).await
     }
 
     fn decode(&self, id: SessionId, record: &[u8]) -> Result<Session, StoreError> {

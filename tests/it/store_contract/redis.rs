@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use gateward::config::servers::{self, RedisForm, ServerAddress, ServerPassword, ServerTls};
+use gateward::config::servers::{self, RedisForm, SentinelLogin, ServerAddress, ServerPassword, ServerTls};
 use gateward::config::{self, StoreUrl};
 use gateward::model::clock::Timestamp;
 use gateward::model::session::{SessionId, TokenId};
@@ -17,7 +17,7 @@ use gateward::telemetry::Metrics;
 use tempfile::TempDir;
 
 use super::{Bed, MINUTE, SECOND, START, fresh_id, session};
-use crate::servers::redis::{LentCluster, LentRedis, Redis};
+use crate::servers::redis::{LentCluster, LentRedis, Redis, Sentinel};
 
 /// How long after its end a key is kept, since clocks differ.
 const MARGIN: Duration = MINUTE;
@@ -58,12 +58,12 @@ impl Bed for Cluster {
     }
 }
 
-fn address(port: u16) -> ServerAddress {
+pub(super) fn address(port: u16) -> ServerAddress {
     let host = "127.0.0.1".to_owned();
     ServerAddress { host, port }
 }
 
-fn server(form: RedisForm) -> servers::Redis {
+pub(super) fn server(form: RedisForm) -> servers::Redis {
     servers::Redis {
         form,
         user: None,
@@ -82,11 +82,15 @@ fn single(port: u16) -> servers::Redis {
 }
 
 /// Limits that a busy machine keeps: to connect, and for a call in all.
-fn ample() -> (Duration, Duration) {
+pub(super) fn ample() -> (Duration, Duration) {
     (Duration::from_secs(10), Duration::from_secs(20))
 }
 
-async fn open(server: &servers::Redis, beside: &TempDir, limits: (Duration, Duration)) -> Result<Stores, StoreError> {
+pub(super) async fn open(
+    server: &servers::Redis,
+    beside: &TempDir,
+    limits: (Duration, Duration),
+) -> Result<Stores, StoreError> {
     let settings = config::Store {
         accounts: StoreUrl::Sqlite(beside.path().join("accounts.db")),
         sessions: StoreUrl::Redis(server.clone()),
@@ -346,22 +350,16 @@ async fn over_tls_a_server_must_prove_its_name() {
 async fn sentinels_lead_to_the_master() {
     let lent = LentRedis::new();
     let beside = TempDir::new().unwrap();
-    let port = crate::servers::free_port();
-    let (file, log) = (beside.path().join("sentinel.conf"), beside.path().join("log"));
-    let master = lent.get().port;
-    let text = format!("port {port}\nbind 127.0.0.1\nsentinel monitor main 127.0.0.1 {master} 1\n");
-    std::fs::write(&file, text).unwrap();
-    let command = ["redis-server", file.to_str().unwrap(), "--sentinel"];
-    let _sentinel = crate::servers::Server::start(&command, beside.path(), &log);
-    crate::servers::wait_for_port(port, &log);
+    let sentinel = Sentinel::watching(lent.get().port, "");
     let by = |service: &str| {
         // The first one does not answer.
-        let sentinels = vec![address(crate::servers::free_port()), address(port)];
+        let sentinels = vec![address(crate::servers::free_port()), address(sentinel.port)];
         let service = service.to_owned();
         server(RedisForm::Sentinel {
             sentinels,
             service,
             database: 2,
+            login: SentinelLogin::default(),
         })
     };
 
