@@ -5,7 +5,6 @@
 
 mod actors;
 mod beginning;
-mod line;
 mod lost_data;
 mod observation;
 mod site;

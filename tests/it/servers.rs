@@ -1,5 +1,6 @@
 //! Database servers for tests: started on free ports in folders of their own, stopped when dropped or when the test process ends, however it ends.
 
+pub mod line;
 pub mod postgres;
 pub mod redis;
 pub mod shared;

@@ -1,10 +1,12 @@
 //! The people of a scene: prepared while all is well, so that each can do one thing while a store is down and say afterwards what it cost.
 
+use std::time::{Duration, Instant};
+
 use serde_json::json;
 
 use super::site::Site;
 use crate::world::person::{login, refresh};
-use crate::world::{Answer, Client, PASSWORD, Person};
+use crate::world::{Answer, Client, PASSWORD, PATIENCE, Person};
 
 const REFRESH: &str = "__Host-gateward-refresh";
 const NEW_PASSWORD: &str = "another battery staple horse";
@@ -25,32 +27,31 @@ pub struct Actors {
 }
 
 impl Actors {
-    /// Brings them in. A busy machine may lose a call to its limit: such a scene is set again, with other people.
+    /// Brings them in.
     pub async fn arrive(site: &Site, name: &str) -> Self {
-        let known = site.world.person(name).await;
-        known.get("/things").await.is(200);
-        known.get("/strict").await.is(200);
-        let refresher = known.again().await;
-        let changer = site.world.person(&format!("{name}-changes")).await;
-        let mut fresh = FreshTokens(known.again().await);
+        let known = arrives(site, name).await;
+        for path in ["/things", "/strict"] {
+            steady(|| known.get(path)).await.is(200);
+        }
+        let refresher = again(&known).await;
+        let changer = arrives(site, &format!("{name}-changes")).await;
+        let mut fresh = FreshTokens(again(&known).await);
         let mut traffic = vec![known.access.clone()];
         for _ in 0..3 {
             let token = fresh.next().await;
-            known.client.get("/things").bearer(&token).send().await.is(200);
+            steady(|| known.client.get("/things").bearer(&token).send())
+                .await
+                .is(200);
             traffic.push(token);
         }
         let mut unseen = Vec::new();
-        for _ in 0..6 {
+        for _ in 0..3 {
             unseen.push(fresh.next().await);
         }
         let renewing = site.world.browser();
-        let cookie = known
-            .in_browser(&site.world)
-            .await
-            .cookie(REFRESH)
-            .expect("a refresh cookie");
-        renewing.set_cookie(REFRESH, &cookie);
-        let leaving = known.in_browser(&site.world).await;
+        let cookie = browser(site, &known).await.cookie(REFRESH);
+        renewing.set_cookie(REFRESH, &cookie.expect("a refresh cookie"));
+        let leaving = browser(site, &known).await;
         Self {
             name: name.to_owned(),
             known,
@@ -118,12 +119,58 @@ impl Actors {
     }
 }
 
+/// Asks again while a store does not answer: right after an outage, on a busy machine, a connection may take longer to make than it may.
+async fn steady<F: Future<Output = Answer>>(ask: impl Fn() -> F) -> Answer {
+    let began = Instant::now();
+    loop {
+        let answer = ask().await;
+        if answer.status != 503 || began.elapsed() > PATIENCE {
+            return answer;
+        }
+        tokio::time::sleep(Duration::from_millis(250)).await;
+    }
+}
+
+async fn arrives(site: &Site, name: &str) -> Person {
+    let email = format!("{name}@example.com");
+    let client = site.world.client();
+    let body = json!({"email": email, "password": PASSWORD});
+    let registered = steady(|| client.post("/auth/register").json(&body).send()).await;
+    // 409: made at the first time of asking, and that was not told.
+    assert!([201, 409].contains(&registered.status), "{}", registered.text());
+    let nobody = Person {
+        client,
+        email,
+        id: String::new(),
+        access: String::new(),
+        refresh: String::new(),
+    };
+    again(&nobody).await
+}
+
+async fn again(person: &Person) -> Person {
+    let tokens = steady(|| login(&person.client, &person.email, PASSWORD, true))
+        .await
+        .is(200);
+    Person {
+        access: tokens.member("access_token"),
+        refresh: tokens.member("refresh_token"),
+        ..person.clone()
+    }
+}
+
+async fn browser(site: &Site, person: &Person) -> Client {
+    let browser = site.world.browser();
+    steady(|| login(&browser, &person.email, PASSWORD, false)).await.is(200);
+    browser
+}
+
 /// Access tokens that no gateway was shown yet, from one session.
 struct FreshTokens(Person);
 
 impl FreshTokens {
     async fn next(&mut self) -> String {
-        let renewed = refresh(&self.0.client, &self.0.refresh).await.is(200);
+        let renewed = steady(|| refresh(&self.0.client, &self.0.refresh)).await.is(200);
         self.0.refresh = renewed.member("refresh_token");
         renewed.member("access_token")
     }

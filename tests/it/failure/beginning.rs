@@ -5,8 +5,8 @@ use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::line::Line;
 use super::site::stopped_gateway;
+use crate::servers::line::Line;
 use crate::servers::postgres::Postgres;
 use crate::servers::redis::Redis;
 use crate::world::person::{login, refresh};

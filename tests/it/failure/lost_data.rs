@@ -6,8 +6,9 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::task::JoinHandle;
 
-use super::line::Line;
 use super::site::stopped_gateway;
+use super::traffic::Traffic;
+use crate::servers::line::Line;
 use crate::servers::postgres::Postgres;
 use crate::servers::redis::{Redis, Sentinel};
 use crate::world::forge::part;
@@ -100,7 +101,36 @@ async fn refused_soon(client: &Client, token: &str) {
     panic!("still let through");
 }
 
-/// Shows tokens that have ended at both gateways, from the fault until it is aborted: each answer must be a refusal.
+/// What goes on from before the fault to the end: people use the backend, and tokens that have ended are shown at both gateways.
+struct Meanwhile {
+    traffic: Traffic,
+    showing: JoinHandle<()>,
+}
+
+impl Meanwhile {
+    fn begin(site: &Site, people: &People) -> Self {
+        Self {
+            traffic: Traffic::begin(&site.a, std::slice::from_ref(&people.stays.access)),
+            showing: keep_showing(site, people),
+        }
+    }
+
+    /// Whoever is known was let through each time, and whoever was signed out never.
+    async fn end(self) {
+        self.showing.abort();
+        if let Err(error) = self.showing.await {
+            assert!(error.is_cancelled(), "{error}");
+        }
+        let tally = self.traffic.tally().await;
+        println!(
+            "{} requests at {:.0}/s, the longest {:?}",
+            tally.served, tally.rate, tally.worst
+        );
+        assert!(tally.failed.is_empty(), "{:?}", tally.failed);
+    }
+}
+
+/// Until it is aborted; each answer must be a refusal.
 fn keep_showing(site: &Site, people: &People) -> JoinHandle<()> {
     let clients = site.clients();
     let tokens = [people.leaves.access.clone(), people.is_disabled.access.clone()];
@@ -171,12 +201,12 @@ async fn a_flushed_store_brings_nothing_back() {
     let people = People::arrive(&site).await;
     let current = people.end(&site).await;
 
-    let showing = keep_showing(&site, &people);
+    let meanwhile = Meanwhile::begin(&site, &people);
     let _: () = redis::cmd("FLUSHALL").query(&mut redis.intruder()).unwrap();
     tokio::task::block_in_place(|| until_put_back(&redis, &people));
     nothing_has_come_back(&mut site, &people).await;
     sessions_are_gone(&site, &people, &current).await;
-    stop(showing).await;
+    meanwhile.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -187,7 +217,7 @@ async fn a_store_that_was_restarted_empty_brings_nothing_back() {
     let people = People::arrive(&site).await;
     let current = people.end(&site).await;
 
-    let showing = keep_showing(&site, &people);
+    let meanwhile = Meanwhile::begin(&site, &people);
     redis.signal("KILL");
     tokio::task::block_in_place(|| {
         redis.down();
@@ -196,7 +226,7 @@ async fn a_store_that_was_restarted_empty_brings_nothing_back() {
     });
     nothing_has_come_back(&mut site, &people).await;
     sessions_are_gone(&site, &people, &current).await;
-    stop(showing).await;
+    meanwhile.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -213,7 +243,7 @@ async fn a_replica_that_takes_over_without_the_last_writes_brings_nothing_back()
 
     to_master.stall();
     let current = people.end(&site).await;
-    let showing = keep_showing(&site, &people);
+    let meanwhile = Meanwhile::begin(&site, &people);
     master.signal("KILL");
     tokio::task::block_in_place(|| {
         until("the replica takes over", || says(&replica, "role:master"));
@@ -226,7 +256,7 @@ async fn a_replica_that_takes_over_without_the_last_writes_brings_nothing_back()
     let moved_on = refresh(&a, &current).await.is(200).member("refresh_token");
     refresh(&b, &people.renews.refresh).await.problem(401, "invalid_token");
     refresh(&a, &moved_on).await.problem(401, "invalid_token");
-    stop(showing).await;
+    meanwhile.end().await;
 }
 
 fn says(redis: &Redis, line: &str) -> Option<()> {
@@ -247,11 +277,4 @@ fn has_all_of(replica: &Redis, master: &Redis) -> Option<()> {
         Some(Value::from(line.to_owned()))
     };
     (offset(replica)? == offset(master)?).then_some(())
-}
-
-async fn stop(showing: JoinHandle<()>) {
-    showing.abort();
-    if let Err(error) = showing.await {
-        assert!(error.is_cancelled(), "{error}");
-    }
 }

@@ -4,7 +4,7 @@ use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant};
 
-use super::line::Line;
+use crate::servers::line::Line;
 use crate::servers::postgres::{PASSWORD as DATABASE_PASSWORD, Postgres, USER};
 use crate::servers::redis::Redis;
 use crate::world::{Config, Upstream, World};

@@ -14,6 +14,7 @@ use tempfile::TempDir;
 use tokio::task::JoinSet;
 
 use super::{Bed, MINUTE, SECOND, account, fresh_id};
+use crate::servers::line::Line;
 use crate::servers::postgres::{PASSWORD, Postgres, USER};
 
 /// A database of its own; sessions are in a file beside.
@@ -244,5 +245,30 @@ async fn nobody_waits_for_a_dead_server_and_it_comes_back_by_itself() {
     while store.ping().await.is_err() {
         assert!(begun.elapsed() < 10 * SECOND, "it does not come back");
         tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_went_silent_keeps_no_connection() {
+    let bed = Plain::make().await;
+    let way = Line::to(bed.port).await;
+    let mut server = bed.server(PASSWORD);
+    server.address.port = way.port;
+    let store = bed.open_at(server, (SECOND, 2 * SECOND)).await.unwrap().accounts;
+    let at_once = |calls: usize| {
+        let finds = (0..calls).map(|_| store.find(UserId(fresh_id())));
+        futures_util::future::join_all(finds)
+    };
+    // Many calls that are cut off in the middle, then one beside connections that nobody uses.
+    for calls in [32, 1] {
+        assert!(at_once(32).await.iter().all(Result::is_ok));
+        way.stall();
+        assert!(at_once(calls).await.iter().all(Result::is_err));
+        way.release();
+        let released = Instant::now();
+        while at_once(1).await.iter().any(Result::is_err) {
+            assert!(released.elapsed() < 4 * SECOND, "{calls} calls: it does not come back");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     }
 }
