@@ -17,6 +17,9 @@ use super::{Bed, MINUTE, SECOND, account, fresh_id};
 use crate::servers::line::Line;
 use crate::servers::postgres::{PASSWORD, Postgres, USER};
 
+/// How many each store may have.
+const CONNECTIONS: usize = 8;
+
 /// A database of its own; sessions are in a file beside.
 pub(super) struct Plain {
     port: u16,
@@ -60,7 +63,7 @@ impl Plain {
             database: self.database.clone(),
             tls: ServerTls::Off,
             ca_file: None,
-            connections: 8,
+            connections: u32::try_from(CONNECTIONS).unwrap(),
         }
     }
 
@@ -254,21 +257,47 @@ async fn a_server_that_went_silent_keeps_no_connection() {
     let way = Line::to(bed.port).await;
     let mut server = bed.server(PASSWORD);
     server.address.port = way.port;
-    let store = bed.open_at(server, (SECOND, 2 * SECOND)).await.unwrap().accounts;
+    let store = bed.open_at(server, (SECOND, 5 * SECOND)).await.unwrap().accounts;
     let at_once = |calls: usize| {
         let finds = (0..calls).map(|_| store.find(UserId(fresh_id())));
         futures_util::future::join_all(finds)
     };
-    // Many calls that are cut off in the middle, then one beside connections that nobody uses.
-    for calls in [32, 1] {
-        assert!(at_once(32).await.iter().all(Result::is_ok));
-        way.stall();
-        assert!(at_once(calls).await.iter().all(Result::is_err));
+    let comes_back = async || {
         way.release();
         let released = Instant::now();
         while at_once(1).await.iter().any(Result::is_err) {
-            assert!(released.elapsed() < 4 * SECOND, "{calls} calls: it does not come back");
+            assert!(released.elapsed() < 4 * SECOND, "it does not come back");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
+    };
+    // Every connection in the middle of a call: the table is locked, and then the way goes silent.
+    let mut locker = bed.intruder().await;
+    run(&mut locker, "BEGIN; LOCK TABLE users".to_owned()).await;
+    let silence = async {
+        waits_for_the_lock(&bed, CONNECTIONS).await;
+        way.stall();
+    };
+    let (cut_off, ()) = tokio::join!(at_once(CONNECTIONS), silence);
+    assert!(cut_off.iter().all(Result::is_err));
+    run(&mut locker, "ROLLBACK".to_owned()).await;
+    comes_back().await;
+
+    // One call, beside connections that nobody uses.
+    assert!(at_once(4 * CONNECTIONS).await.iter().all(Result::is_ok));
+    way.stall();
+    assert!(at_once(1).await.iter().all(Result::is_err));
+    comes_back().await;
+}
+
+async fn waits_for_the_lock(bed: &Plain, count: usize) {
+    let waiting = "SELECT count(*) FROM pg_stat_activity
+                   WHERE datname = current_database() AND application_name = 'gateward' AND wait_event_type = 'Lock'";
+    let mut intruder = bed.intruder().await;
+    loop {
+        let now: i64 = sqlx::query_scalar(waiting).fetch_one(&mut intruder).await.unwrap();
+        if usize::try_from(now) == Ok(count) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
