@@ -134,11 +134,14 @@ impl Postgres {
 
     /// Does some work unless the server is to be left alone.
     async fn guarded<T>(&self, work: impl Future<Output = Result<T, Fault>>) -> Result<T, StoreError> {
-        let pass = self.breaker.enter().filter(|_| self.migrated.load(Ordering::Acquire));
-        let pass = pass.ok_or(StoreError::Unavailable {
+        let left_alone = StoreError::Unavailable {
             store: self.store,
             source: None,
-        })?;
+        };
+        if !self.migrated.load(Ordering::Acquire) {
+            return Err(left_alone);
+        }
+        let pass = self.breaker.enter().ok_or(left_alone)?;
         let outcome = work.await;
         pass.came_of_it(!outcome.as_ref().is_err_and(Fault::is_of_the_server));
         outcome.map_err(|fault| fault.of(self.store))

@@ -189,6 +189,7 @@ impl Later {
         let report = site.world.admin("/readyz?verbose").text();
         assert_eq!(report, "accounts ok\nfeed ok\nkeys ok\nsessions ok\nready\n");
         assert!(site.world.metric("gateward_revocation_feed_up", &[]) > 0.0);
+        assert!(site.world.metric("gateward_revocation_lag_seconds", &[]) < 1.0);
         Self {
             back_after,
             sign_in,
