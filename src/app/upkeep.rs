@@ -16,6 +16,8 @@ use crate::token::keys::KeyState;
 use crate::token::{TokenError, Tokens};
 
 const LOOK_EVERY: Duration = Duration::from_secs(2);
+/// The same while something is amiss, so that its end is told soon.
+const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(500);
 const PURGE_EVERY: Duration = Duration::from_secs(60);
 const CERTIFICATES_EVERY: Duration = Duration::from_secs(1);
 const RENEW_EVERY: Duration = Duration::from_secs(60 * 60);
@@ -86,10 +88,14 @@ impl Parts {
 }
 
 async fn keep_looking(parts: Parts, readiness: Arc<Readiness>) {
-    let mut ticks = every(LOOK_EVERY);
     loop {
-        ticks.tick().await;
         parts.look(&readiness).await;
+        let pause = if readiness.is_whole() {
+            LOOK_EVERY
+        } else {
+            LOOK_AGAIN_AFTER
+        };
+        tokio::time::sleep(pause).await;
     }
 }
 

@@ -64,18 +64,22 @@ impl Readiness {
         !self.draining.load(Relaxed) && self.parts().values().all(|part| part.has_worked)
     }
 
+    /// Whether every part worked when it was looked at last.
+    pub fn is_whole(&self) -> bool {
+        self.parts().values().all(|part| part.failure.is_none())
+    }
+
     fn parts(&self) -> BTreeMap<&'static str, Part> {
         self.parts.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn report(&self, verbose: bool) -> String {
         let parts = self.parts();
-        let degraded = parts.values().any(|part| part.failure.is_some());
-        let word = match (self.draining.load(Relaxed), self.is_ready()) {
-            (true, _) => "draining",
-            (false, true) if degraded => "degraded",
-            (false, true) => "ready",
-            (false, false) => "not ready",
+        let word = match (self.draining.load(Relaxed), self.is_ready(), self.is_whole()) {
+            (true, ..) => "draining",
+            (false, true, true) => "ready",
+            (false, true, false) => "degraded",
+            (false, false, _) => "not ready",
         };
         if !verbose {
             return format!("{word}\n");
