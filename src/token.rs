@@ -18,6 +18,7 @@ mod pair;
 pub mod refresh;
 mod revocation;
 mod ring;
+mod roca;
 mod sealed;
 #[cfg(test)]
 mod tests;

@@ -14,6 +14,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::TokenError;
 use super::json::Json;
+use super::roca;
 use crate::config::Algorithm;
 
 /// Public numbers, as octets.
@@ -89,6 +90,11 @@ impl Jwk {
 
     /// The key made ready to verify under a name.
     pub(super) fn verifier(&self, kid: String) -> Result<Verifier, TokenError> {
+        if matches!(self, Self::Rsa { n, .. } if roca::is_weak(n)) {
+            return Err(TokenError::BadKey(format!(
+                "the key {kid} is one that can be factored (ROCA)"
+            )));
+        }
         let parsed = match self {
             Self::Rsa { n, e } => RsaPublicKeyComponents { n, e }.to_parsed_public_key(&RSA_PKCS1_2048_8192_SHA256),
             Self::P256 { x, y } => {
@@ -181,7 +187,11 @@ fn read_key(key: &Json) -> Result<Option<Jwk>, TokenError> {
         return Err(bad("a key carries private members; a set must be public"));
     }
     let for_us = |name: &str, value: &str| key.get(name).is_none_or(|member| member.text() == Some(value));
-    Ok((for_us("use", "sig") && for_us("alg", jwk.algorithm().name())).then_some(jwk))
+    // RFC 7517 §4.3: a key that says what it is for is for nothing else.
+    let may_verify = key
+        .get("key_ops")
+        .is_none_or(|ops| ops.texts().is_some_and(|ops| ops.contains(&"verify")));
+    Ok((may_verify && for_us("use", "sig") && for_us("alg", jwk.algorithm().name())).then_some(jwk))
 }
 
 fn exactly_32(key: &Json, name: &str) -> Result<Vec<u8>, TokenError> {

@@ -76,15 +76,11 @@ pub(super) fn genuine(
     find: impl FnOnce(&str) -> Option<Arc<Verifier>>,
 ) -> Result<Verified, Rejected> {
     let compact = Compact::split(text)?;
-    let (alg, kid) = header(&compact.header()?)?;
-    let key = find(&kid).ok_or(UNKNOWN_KEY)?;
-    // RFC 8725 §3.1: the key says what its algorithm is; the header only has to agree.
-    if key.algorithm != alg {
-        return Err(Rejected::Invalid("algorithm of another key"));
+    let header = Header::read(&compact.header()?)?;
+    if !header.is_access_token {
+        return Err(Rejected::Invalid("type"));
     }
-    if !key.verifies(compact.signed.as_bytes(), &compact.signature()?) {
-        return Err(Rejected::Invalid("signature"));
-    }
+    let key = header.signer(&compact, find)?;
     Verified::new(claims::read(&compact.payload()?, expected)?, key)
 }
 
@@ -122,28 +118,54 @@ impl KeySet {
     }
 }
 
-/// Exactly `alg`, `typ` and `kid`: whatever else a header can say would have us take a key, or a meaning, from the token itself (RFC 8725 §3.10).
-fn header(octets: &[u8]) -> Result<(config::Algorithm, String), Rejected> {
-    let header = Json::read(octets).ok_or(Rejected::Invalid("header is not strict JSON"))?;
-    let members = header.members().ok_or(Rejected::Invalid("header is not an object"))?;
-    if members
-        .iter()
-        .any(|(name, _)| !["alg", "typ", "kid"].contains(&name.as_str()))
-    {
-        return Err(Rejected::Invalid("header member"));
+/// What a header says, all of which must be borne out by the key.
+struct Header {
+    algorithm: config::Algorithm,
+    is_access_token: bool,
+    kid: Option<String>,
+}
+
+impl Header {
+    /// Exactly `alg`, `typ` and `kid`: whatever else a header can say would have us take a key, or a meaning, from the token itself (RFC 8725 §3.10).
+    fn read(octets: &[u8]) -> Result<Self, Rejected> {
+        let header = Json::read(octets).ok_or(Rejected::Invalid("header is not strict JSON"))?;
+        let members = header.members().ok_or(Rejected::Invalid("header is not an object"))?;
+        if members
+            .iter()
+            .any(|(name, _)| !["alg", "typ", "kid"].contains(&name.as_str()))
+        {
+            return Err(Rejected::Invalid("header member"));
+        }
+        let word = |name: &str| header.get(name).and_then(Json::text);
+        let algorithm = match word("alg") {
+            Some("RS256") => config::Algorithm::Rs256,
+            Some("ES256") => config::Algorithm::Es256,
+            Some("EdDSA") => config::Algorithm::EdDsa,
+            _ => return Err(Rejected::Invalid("algorithm")),
+        };
+        Ok(Self {
+            algorithm,
+            is_access_token: word("typ").is_some_and(|typ| TYPES.contains(&typ)),
+            kid: word("kid").map(str::to_owned),
+        })
     }
-    let word = |name: &str| header.get(name).and_then(Json::text);
-    let alg = match word("alg") {
-        Some("RS256") => config::Algorithm::Rs256,
-        Some("ES256") => config::Algorithm::Es256,
-        Some("EdDSA") => config::Algorithm::EdDsa,
-        _ => return Err(Rejected::Invalid("algorithm")),
-    };
-    if !word("typ").is_some_and(|typ| TYPES.contains(&typ)) {
-        return Err(Rejected::Invalid("type"));
+
+    /// The key that the header names, if it made the signature.
+    fn signer(
+        &self,
+        compact: &Compact<'_>,
+        find: impl FnOnce(&str) -> Option<Arc<Verifier>>,
+    ) -> Result<Arc<Verifier>, Rejected> {
+        let key = self.kid.as_deref().and_then(find).ok_or(UNKNOWN_KEY)?;
+        // RFC 8725 §3.1: the key says what its algorithm is; the header only has to agree.
+        if key.algorithm != self.algorithm {
+            return Err(Rejected::Invalid("algorithm of another key"));
+        }
+        if !key.verifies(compact.signed.as_bytes(), &compact.signature()?) {
+            return Err(Rejected::Invalid("signature"));
+        }
+        Ok(key)
     }
-    let kid = word("kid").ok_or(UNKNOWN_KEY)?;
-    Ok((alg, kid.to_owned()))
 }
 
 const fn place(claim: Claim) -> usize {
@@ -185,3 +207,5 @@ fn headers(who: &Identity) -> Result<[Option<HeaderValue>; 7], Rejected> {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod wycheproof;

@@ -13,6 +13,7 @@ mod sign_in;
 mod sites;
 mod smuggling;
 mod upgrade;
+mod vectors;
 
 use std::time::{Duration, Instant};
 
