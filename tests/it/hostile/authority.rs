@@ -3,12 +3,9 @@
 use super::{arrived, canary, status};
 use crate::world::{Upstream, World};
 
-#[tokio::test(flavor = "multi_thread")]
-async fn an_authority_that_is_none_or_more_than_one_is_refused() {
-    let upstream = Upstream::friendly();
-    let world = World::start(&upstream);
-    let host = world.authority();
-    for (line, fields) in [
+/// Request lines and fields that name no authority, more than one, or one that is none.
+pub(super) fn unclear(host: &str) -> Vec<(String, String)> {
+    let cases = [
         ("GET /public", "X: no host".to_owned()),
         ("GET /public", "Host:".to_owned()),
         ("GET /public", format!("Host: {host}\r\nHost: {host}")),
@@ -35,16 +32,26 @@ async fn an_authority_that_is_none_or_more_than_one_is_refused() {
         ("GET https://evil.example/public", format!("Host: {host}")),
         ("GET /public", "Host: evil.example".to_owned()),
         ("GET https://evil.example/public", "Host: evil.example".to_owned()),
-        ("GET https://u:p@HOST/public", format!("Host: {host}")),
-        ("GET ftp://HOST/public", format!("Host: {host}")),
-        ("GET //HOST/public", format!("Host: {host}")),
+        ("GET https://u:p@{host}/public", format!("Host: {host}")),
+        ("GET ftp://{host}/public", format!("Host: {host}")),
+        ("GET //{host}/public", format!("Host: {host}")),
         ("GET public", format!("Host: {host}")),
-        ("GET HOST", format!("Host: {host}")),
+        ("GET {host}", format!("Host: {host}")),
         ("OPTIONS *", format!("Host: {host}")),
-        ("CONNECT HOST", format!("Host: {host}")),
+        ("CONNECT {host}", format!("Host: {host}")),
         ("TRACE /public", format!("Host: {host}")),
-    ] {
-        let line = line.replace("HOST", &host);
+    ];
+    cases
+        .map(|(line, fields)| (line.replace("{host}", host), fields))
+        .into()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_authority_that_is_none_or_more_than_one_is_refused() {
+    let upstream = Upstream::friendly();
+    let world = World::start(&upstream);
+    let host = world.authority();
+    for (line, fields) in unclear(&host) {
         let seen = status(&world, &format!("{line} HTTP/1.1\r\n{fields}\r\n\r\n"));
         assert!(matches!(seen, 400 | 421), "{line} | {fields}: {seen:?}");
     }
@@ -77,6 +84,26 @@ async fn every_spelling_of_a_host_finds_the_routes_of_that_host() {
     assert_eq!(upstream.count(), 0);
 }
 
+/// What a stranger says of host, path, method and themselves where it must not count.
+pub(super) const HEARSAY: &[&str] = &[
+    "X-Forwarded-Host: open.example",
+    "X-Host: open.example",
+    "X-Original-Host: open.example",
+    "Forwarded: host=open.example",
+    "X-HTTP-Host-Override: open.example",
+    "X-Original-URL: /auth/login",
+    "X-Rewrite-URL: /auth/login",
+    "X-Forwarded-Prefix: /auth",
+    "X-Forwarded-Uri: /auth/login",
+    "X-Forwarded-Method: OPTIONS",
+    "X-HTTP-Method-Override: OPTIONS",
+    "X-Forwarded-Proto: http",
+    "User-Agent: ELB-HealthChecker/2.0",
+    "User-Agent: GoogleHC/1.0",
+    "X-Forwarded-For: 127.0.0.1",
+    "X-Real-IP: 127.0.0.1",
+];
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_stranger_says_of_the_host_elsewhere_decides_nothing() {
     let upstream = Upstream::friendly();
@@ -84,24 +111,7 @@ async fn what_a_stranger_says_of_the_host_elsewhere_decides_nothing() {
         config.route("guarded", "host = \"localhost\"\npath = \"/public\"");
         config.route("open", "host = \"open.example\"\npath = \"/public\"\nauth = \"public\"");
     });
-    for line in [
-        "X-Forwarded-Host: open.example",
-        "X-Host: open.example",
-        "X-Original-Host: open.example",
-        "Forwarded: host=open.example",
-        "X-HTTP-Host-Override: open.example",
-        "X-Original-URL: /auth/login",
-        "X-Rewrite-URL: /auth/login",
-        "X-Forwarded-Prefix: /auth",
-        "X-Forwarded-Uri: /auth/login",
-        "X-Forwarded-Method: OPTIONS",
-        "X-HTTP-Method-Override: OPTIONS",
-        "X-Forwarded-Proto: http",
-        "User-Agent: ELB-HealthChecker/2.0",
-        "User-Agent: GoogleHC/1.0",
-        "X-Forwarded-For: 127.0.0.1",
-        "X-Real-IP: 127.0.0.1",
-    ] {
+    for line in HEARSAY {
         let head = format!("GET /public HTTP/1.1\r\nHost: {}\r\n{line}\r\n\r\n", world.authority());
         assert_eq!(status(&world, &head), 401, "{line}");
     }

@@ -18,14 +18,12 @@ pub fn resident(world: &World) -> u64 {
     line.trim().trim_end_matches(" kB").parse().expect("a number")
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn bodies_that_are_no_questions_are_refused_at_once_and_told_nothing() {
-    let upstream = Upstream::friendly();
-    let world = World::start(&upstream);
+/// Bodies that no endpoint of ours has asked for.
+pub(super) fn no_questions() -> Vec<(&'static str, String)> {
     let deep = format!("{{\"email\":{}{}}}", "[".repeat(7000), "]".repeat(7000));
     let long = json!({"email": "ada@example.com", "password": "x".repeat(15_000)}).to_string();
     let huge = json!({"email": "ada@example.com", "password": "x".repeat(100_000)}).to_string();
-    let bodies = [
+    vec![
         ("nothing", String::new()),
         ("no JSON", "\u{0}".to_owned()),
         ("half of it", "{\"email\":".to_owned()),
@@ -54,7 +52,14 @@ async fn bodies_that_are_no_questions_are_refused_at_once_and_told_nothing() {
             "a byte order mark",
             format!("\u{feff}{}", json!({"email": "ada@example.com", "password": PASSWORD})),
         ),
-    ];
+    ]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bodies_that_are_no_questions_are_refused_at_once_and_told_nothing() {
+    let upstream = Upstream::friendly();
+    let world = World::start(&upstream);
+    let bodies = no_questions();
     for path in [
         "/auth/login",
         "/auth/register",
@@ -82,13 +87,9 @@ async fn bodies_that_are_no_questions_are_refused_at_once_and_told_nothing() {
     canary(&world);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn heads_beyond_every_measure_are_refused() {
-    let upstream = Upstream::friendly();
-    let world = World::start(&upstream);
-    let host = world.authority();
-    let before = resident(&world);
-    for (what, head) in [
+/// Heads that are longer, or cut into more, than any has reason to be.
+pub(super) fn endless(host: &str) -> Vec<(&'static str, String)> {
+    vec![
         (
             "a thousand fields",
             format!("GET /public HTTP/1.1\r\nHost: {host}\r\n{}\r\n", "a:b\r\n".repeat(1000)),
@@ -149,7 +150,16 @@ async fn heads_beyond_every_measure_are_refused() {
                 "a,".repeat(14_000)
             ),
         ),
-    ] {
+    ]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn heads_beyond_every_measure_are_refused() {
+    let upstream = Upstream::friendly();
+    let world = World::start(&upstream);
+    let host = world.authority();
+    let before = resident(&world);
+    for (what, head) in endless(&host) {
         for _ in 0..5 {
             let mut wire = world.tls();
             if wire.send(head.as_bytes()).is_ok() {
@@ -167,10 +177,8 @@ async fn heads_beyond_every_measure_are_refused() {
     assert!(grown < 10 * 1024, "{grown} KiB more than before");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn hundreds_who_say_nothing_or_half_of_it_hold_nobody_up() {
-    let upstream = Upstream::friendly();
-    let world = World::start(&upstream);
+/// Four hundred connections that were begun in one way or another and go on no further.
+pub(super) fn idlers(world: &World) -> Vec<Wire> {
     let host = world.authority();
     let tls = certificate::trusting(world.dir());
     let mut held: Vec<Wire> = Vec::new();
@@ -200,6 +208,14 @@ async fn hundreds_who_say_nothing_or_half_of_it_hold_nobody_up() {
             held.push(wire);
         }
     }
+    held
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn hundreds_who_say_nothing_or_half_of_it_hold_nobody_up() {
+    let upstream = Upstream::friendly();
+    let world = World::start(&upstream);
+    let held = idlers(&world);
     canary(&world);
     let who = world.person("ada").await;
     who.get("/things").await.is(200);

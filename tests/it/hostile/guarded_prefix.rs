@@ -2,10 +2,10 @@
 //! decodes again, folds case, drops parameters and forgets what Windows forgets.
 
 use super::{arrived, frames, status};
-use crate::world::{Upstream, World};
+use crate::world::{Config, Upstream, World};
 
 /// Spellings that some server takes for `/admin/x`, or for what is below it.
-const SPELLINGS: &[&str] = &[
+pub(super) const SPELLINGS: &[&str] = &[
     "/%61dmin/x",
     "/%61%64%6d%69%6e/x",
     "/admi%6E/x",
@@ -69,21 +69,26 @@ const SPELLINGS: &[&str] = &[
     "/admin/../admin/x",
     "/admin#x",
     "/%61dmin#/../open",
+    "/admin?x=/open",
+    "/admin/x?/../open#/open",
     "/adm\tin",
     "/adm\u{7f}in",
 ];
 
+/// A guarded `/admin` within an open site.
+pub(super) fn routes(config: &mut Config) {
+    config.route("app", "auth = \"public\"");
+    config.route("admin", "path = \"/admin\"");
+    config.route("open", "path = \"/open\"\nauth = \"public\"");
+    config.route("strip", "path = \"/strip\"\nauth = \"public\"\nstrip_prefix = true");
+    config.route(
+        "lax",
+        "path = \"/lax\"\nauth = \"public\"\npath_exceptions = [\";\", \"%2F\"]",
+    );
+}
+
 fn world(upstream: &Upstream) -> World {
-    World::with(upstream, |config| {
-        config.route("app", "auth = \"public\"");
-        config.route("admin", "path = \"/admin\"");
-        config.route("open", "path = \"/open\"\nauth = \"public\"");
-        config.route("strip", "path = \"/strip\"\nauth = \"public\"\nstrip_prefix = true");
-        config.route(
-            "lax",
-            "path = \"/lax\"\nauth = \"public\"\npath_exceptions = [\";\", \"%2F\"]",
-        );
-    })
+    World::with(upstream, routes)
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -8,12 +8,11 @@ use super::frames::{
 use super::{arrived, canary};
 use crate::world::{Upstream, World};
 
-#[tokio::test(flavor = "multi_thread")]
-async fn malformed_requests_are_refused_and_never_forwarded() {
-    let upstream = Upstream::friendly();
-    let world = World::start(&upstream);
-    let host = world.authority();
-    let host = host.as_str();
+/// A request's fields, pseudo-header fields among them.
+type Fields<'a> = Vec<(&'a str, &'a str)>;
+
+/// Heads that HTTP/2 can carry and HTTP/1.1 could not, or that say two things.
+pub(super) fn malformed(host: &str) -> Vec<(&'static str, Fields<'_>)> {
     let usual = || get(host, "/public/x");
     let with = |field: (&'static str, &'static str)| {
         let mut fields = usual();
@@ -44,7 +43,7 @@ async fn malformed_requests_are_refused_and_never_forwarded() {
         fields.extend(usual());
         fields
     };
-    let cases: Vec<(&str, Vec<(&str, &str)>)> = vec![
+    vec![
         ("no method", without(":method")),
         ("no path", without(":path")),
         ("no scheme", without(":scheme")),
@@ -116,8 +115,15 @@ async fn malformed_requests_are_refused_and_never_forwarded() {
         ("a length without a body", with(("content-length", "5"))),
         ("a length in words", with(("content-length", "five"))),
         ("a signed length", with(("content-length", "+0"))),
-    ];
-    for (what, fields) in cases {
+    ]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn malformed_requests_are_refused_and_never_forwarded() {
+    let upstream = Upstream::friendly();
+    let world = World::start(&upstream);
+    let host = world.authority();
+    for (what, fields) in malformed(&host) {
         let answer = frames::ask(&world, &fields, b"");
         assert!(
             matches!(answer, None | Some(400 | 404 | 405 | 421 | 501)),
@@ -199,16 +205,12 @@ fn flood(frames: &mut Frames, times: usize, bytes: &[u8]) {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn floods_of_frames_cost_nobody_else_anything() {
-    let upstream = Upstream::friendly();
-    let world = World::start(&upstream);
+/// Every frame that costs its sender nothing, in thousands; nobody else notices.
+#[track_caller]
+pub(super) fn floods(world: &World) {
     let host = world.authority();
-    canary(&world);
-    let before = resident(&world);
-
     // CVE-2023-44487.
-    let mut reset = Frames::open(&world);
+    let mut reset = Frames::open(world);
     let head = block(&get(&host, "/public/x"));
     for stream in (1..6000).step_by(2) {
         let both = [
@@ -219,9 +221,9 @@ async fn floods_of_frames_cost_nobody_else_anything() {
             break;
         }
     }
-    canary(&world);
+    canary(world);
     // CVE-2025-8671: resets that the gateway is made to send.
-    let mut made = Frames::open(&world);
+    let mut made = Frames::open(world);
     for stream in (1..6000).step_by(2) {
         let both = [
             frames::frame(HEADERS, END_HEADERS | END_STREAM, stream, &head),
@@ -231,52 +233,58 @@ async fn floods_of_frames_cost_nobody_else_anything() {
             break;
         }
     }
-    canary(&world);
+    canary(world);
     // VU#421644.
-    let mut endless = Frames::open(&world);
+    let mut endless = Frames::open(world);
     let _ = endless.send(HEADERS, END_STREAM, 1, &head);
     let more = frames::frame(CONTINUATION, 0, 1, &block(&[("x-more", &"x".repeat(4000))]));
     flood(&mut endless, 3000, &more);
-    canary(&world);
-    let mut empty = Frames::open(&world);
+    canary(world);
+    let mut empty = Frames::open(world);
     let _ = empty.send(HEADERS, END_STREAM, 1, &head);
     flood(&mut empty, 50_000, &frames::frame(CONTINUATION, 0, 1, b""));
-    canary(&world);
+    canary(world);
     flood(
-        &mut Frames::open(&world),
+        &mut Frames::open(world),
         20_000,
         &frames::frame(SETTINGS, 0, 0, &[0, 3, 0, 0, 0, 100]),
     );
-    canary(&world);
-    flood(&mut Frames::open(&world), 20_000, &frames::frame(PING, 0, 0, &[0; 8]));
-    canary(&world);
-    let mut data = Frames::open(&world);
+    canary(world);
+    flood(&mut Frames::open(world), 20_000, &frames::frame(PING, 0, 0, &[0; 8]));
+    canary(world);
+    let mut data = Frames::open(world);
     let mut post = get(&host, "/public/x");
     post[0].1 = "POST";
     let _ = data.send(HEADERS, END_HEADERS, 1, &block(&post));
     flood(&mut data, 20_000, &frames::frame(DATA, 0, 1, b""));
-    canary(&world);
+    canary(world);
     flood(
-        &mut Frames::open(&world),
+        &mut Frames::open(world),
         20_000,
         &frames::frame(2, 0, 1, &[0, 0, 0, 3, 16]),
     );
-    canary(&world);
-    flood(&mut Frames::open(&world), 20_000, &frames::frame(0xee, 0, 0, &[0; 64]));
-    canary(&world);
+    canary(world);
+    flood(&mut Frames::open(world), 20_000, &frames::frame(0xee, 0, 0, &[0; 64]));
+    canary(world);
+}
 
+#[tokio::test(flavor = "multi_thread")]
+async fn floods_of_frames_cost_nobody_else_anything() {
+    let upstream = Upstream::friendly();
+    let world = World::start(&upstream);
+    canary(&world);
+    let before = resident(&world);
+    floods(&world);
     let grown = resident(&world).saturating_sub(before);
     assert!(grown < 10 * 1024, "{grown} KiB more than before");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_small_block_that_unfolds_into_a_large_one_is_refused() {
-    let upstream = Upstream::friendly();
-    let world = World::start(&upstream);
+/// Header blocks that grow a thousandfold when they are read.
+#[track_caller]
+pub(super) fn bombs(world: &World) {
     let host = world.authority();
-    let before = resident(&world);
     for _ in 0..20 {
-        let mut bomb = Frames::open(&world);
+        let mut bomb = Frames::open(world);
         let mut bytes = block(&get(&host, "/public/x"));
         // Into the dynamic table once, and out of it a thousand times (index 62).
         bytes.push(0x40);
@@ -286,8 +294,16 @@ async fn a_small_block_that_unfolds_into_a_large_one_is_refused() {
         bomb.send(HEADERS, END_HEADERS | END_STREAM, 1, &bytes).expect("a bomb");
         let answer = bomb.status(1);
         assert!(matches!(answer, None | Some(431)), "{answer:?}");
-        canary(&world);
+        canary(world);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_small_block_that_unfolds_into_a_large_one_is_refused() {
+    let upstream = Upstream::friendly();
+    let world = World::start(&upstream);
+    let before = resident(&world);
+    bombs(&world);
     assert!(arrived(&upstream).is_empty());
     let grown = resident(&world).saturating_sub(before);
     assert!(grown < 10 * 1024, "{grown} KiB more than before");

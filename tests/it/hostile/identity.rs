@@ -7,7 +7,7 @@ use crate::world::upstream::Recorded;
 use crate::world::{Upstream, World};
 
 /// Header lines with which clients got past the header boundary of some proxy, or of the application behind it.
-const FORGERIES: &[&str] = &[
+pub(super) const FORGERIES: &[&str] = &[
     // oauth2-proxy GHSA-vjrc-mh2v-45x6, Caddy GHSA-f59h-q822-g45g: underscores.
     "X_Forwarded_User: root",
     "x-forwarded_user: root",
@@ -61,7 +61,7 @@ fn world(upstream: &Upstream) -> World {
 
 /// Fails when an upstream's head says anything that only we may say, beyond ada's name where she is known.
 #[track_caller]
-fn is_honest(what: &str, request: &Recorded, ada: Option<&str>) {
+pub(super) fn is_honest(what: &str, request: &Recorded, ada: Option<&str>) {
     let head = request.head.to_ascii_lowercase();
     assert!(!head.contains("root") && !head.contains("admin"), "{what}: {head}");
     let users: Vec<String> = request

@@ -1,57 +1,63 @@
 //! Connections to an upstream are shared: what one client provokes there must never become another one's answer.
 
+use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::canary;
-use crate::world::upstream::Then;
-use crate::world::{Upstream, World};
+use crate::world::upstream::{Recorded, Then};
+use crate::world::{Upstream, Wire, World};
 
 /// Answers every request with its own target.
 fn echo(target: &str) -> String {
     format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{target}", target.len())
 }
 
+/// What an upstream may send behind an answer, by number.
+pub(super) const PROVOCATIONS: &[&str] = &[
+    "an answer and another",
+    "too long",
+    "no body but one",
+    "not modified with a body",
+    "a head with a body",
+    "two interim answers and two finals",
+    "chunks and more",
+    "a switch unasked",
+    "length and coding",
+];
+
+/// Answers `…provoke/N` with more than it should, and everything else with its own target.
+pub(super) fn provoking(request: &Recorded, wire: &mut Wire) -> io::Result<Then> {
+    const POISON: &str = "HTTP/1.1 200 OK\r\nContent-Length: 6\r\nX-Poison: 1\r\n\r\npoison";
+    let target = request.target().to_owned();
+    let Some((_, number)) = target.split_once("provoke/") else {
+        wire.send(echo(&target).as_bytes())?;
+        return Ok(Then::Keep);
+    };
+    let first = match number.parse::<usize>().unwrap_or_default() {
+        0 => echo(&target),
+        1 => "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokok".to_owned(),
+        2 => "HTTP/1.1 204 No Content\r\nContent-Length: 2\r\n\r\nok".to_owned(),
+        3 => "HTTP/1.1 304 Not Modified\r\nContent-Length: 2\r\n\r\nok".to_owned(),
+        4 => "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok".to_owned(),
+        5 => format!(
+            "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n{}",
+            echo(&target)
+        ),
+        6 => "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n".to_owned(),
+        7 => "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n".to_owned(),
+        _ => "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n".to_owned(),
+    };
+    wire.send(format!("{first}{POISON}").as_bytes())?;
+    Ok(Then::Keep)
+}
+
 /// Whatever an upstream sends behind an answer, the next client gets the answer to its own request.
 #[tokio::test(flavor = "multi_thread")]
 async fn no_answer_ever_goes_to_another_request() {
-    const POISON: &str = "HTTP/1.1 200 OK\r\nContent-Length: 6\r\nX-Poison: 1\r\n\r\npoison";
-    let provocations = [
-        "an answer and another",
-        "too long",
-        "no body but one",
-        "not modified with a body",
-        "a head with a body",
-        "two interim answers and two finals",
-        "chunks and more",
-        "a switch unasked",
-        "length and coding",
-    ];
     let upstream = Upstream::friendly();
     let world = World::start(&upstream);
-    upstream.now(|request, wire| {
-        let target = request.target().to_owned();
-        let Some((_, number)) = target.split_once("provoke/") else {
-            wire.send(echo(&target).as_bytes())?;
-            return Ok(Then::Keep);
-        };
-        let first = match number.parse::<usize>().unwrap_or_default() {
-            0 => echo(&target),
-            1 => "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokok".to_owned(),
-            2 => "HTTP/1.1 204 No Content\r\nContent-Length: 2\r\n\r\nok".to_owned(),
-            3 => "HTTP/1.1 304 Not Modified\r\nContent-Length: 2\r\n\r\nok".to_owned(),
-            4 => "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok".to_owned(),
-            5 => format!(
-                "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n{}",
-                echo(&target)
-            ),
-            6 => "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n".to_owned(),
-            7 => "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n".to_owned(),
-            _ => "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n".to_owned(),
-        };
-        wire.send(format!("{first}{POISON}").as_bytes())?;
-        Ok(Then::Keep)
-    });
-    for (number, what) in provocations.iter().enumerate() {
+    upstream.now(provoking);
+    for (number, what) in PROVOCATIONS.iter().enumerate() {
         let method = if number == 4 { "HEAD" } else { "GET" };
         for _ in 0..3 {
             let head = format!(

@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::world::{Client, PASSWORD, Upstream, World};
 
 /// What a browser says about where a request comes from, when that is not a page of ours.
-fn strangers(world: &World) -> Vec<Vec<(&'static str, String)>> {
+pub(super) fn strangers(world: &World) -> Vec<Vec<(&'static str, String)>> {
     let ours = world.origin();
     let one = |name: &'static str, value: &str| vec![(name, value.to_owned())];
     let two = |site: &str, origin: &str| vec![("sec-fetch-site", site.to_owned()), ("origin", origin.to_owned())];

@@ -3,10 +3,10 @@
 use super::{arrived, canary, statuses};
 use crate::world::{Upstream, World};
 
-const HIDDEN: &str = "GET /public/hidden HTTP/1.1\r\nHost: localhost\r\n\r\n";
+pub(super) const HIDDEN: &str = "GET /public/hidden HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
 /// Header lines and a body, in which a second request hides from one of two readers.
-const REFUSED: &[(&str, &str, &str)] = &[
+pub(super) const REFUSED: &[(&str, &str, &str)] = &[
     ("CL.TE", "Content-Length: 6\r\nTransfer-Encoding: chunked", "0\r\n\r\nG"),
     ("TE.CL", "Transfer-Encoding: chunked\r\nContent-Length: 4", "5c\r\n"),
     ("CL.0", "Content-Length: 0\r\nContent-Length: 48", ""),
@@ -71,24 +71,27 @@ async fn no_framing_that_two_readers_could_cut_differently_reaches_an_upstream()
     canary(&world);
 }
 
+/// Bodies that say that they come in chunks, and do not.
+pub(super) const NO_CHUNKS: &[(&str, &str)] = &[
+    ("0x before the size", "0x5\r\nhello\r\n0\r\n\r\n"),
+    ("a sign before the size", "+5\r\nhello\r\n0\r\n\r\n"),
+    ("a negative size", "-5\r\nhello\r\n0\r\n\r\n"),
+    ("no size", "\r\nhello\r\n0\r\n\r\n"),
+    ("a size beyond numbers", "10000000000000005\r\nhello\r\n0\r\n\r\n"),
+    ("LF behind the size", "5\nhello\r\n0\r\n\r\n"),
+    ("CR behind the size", "5\rhello\r\n0\r\n\r\n"),
+    ("LF in an extension", "5;a\nb\r\nhello\r\n0\r\n\r\n"),
+    ("CR in an extension", "5;a\rb\r\nhello\r\n0\r\n\r\n"),
+    ("no CRLF behind the data", "5\r\nhelloXX0\r\n\r\n"),
+    ("LF behind the data", "5\r\nhello\n0\r\n\r\n"),
+    ("data longer than its size", "5\r\nhello, world\r\n0\r\n\r\n"),
+];
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_chunked_body_that_is_none_ends_its_connection() {
     let upstream = Upstream::friendly();
     let world = World::start(&upstream);
-    for (what, body) in [
-        ("0x before the size", "0x5\r\nhello\r\n0\r\n\r\n"),
-        ("a sign before the size", "+5\r\nhello\r\n0\r\n\r\n"),
-        ("a negative size", "-5\r\nhello\r\n0\r\n\r\n"),
-        ("no size", "\r\nhello\r\n0\r\n\r\n"),
-        ("a size beyond numbers", "10000000000000005\r\nhello\r\n0\r\n\r\n"),
-        ("LF behind the size", "5\nhello\r\n0\r\n\r\n"),
-        ("CR behind the size", "5\rhello\r\n0\r\n\r\n"),
-        ("LF in an extension", "5;a\nb\r\nhello\r\n0\r\n\r\n"),
-        ("CR in an extension", "5;a\rb\r\nhello\r\n0\r\n\r\n"),
-        ("no CRLF behind the data", "5\r\nhelloXX0\r\n\r\n"),
-        ("LF behind the data", "5\r\nhello\n0\r\n\r\n"),
-        ("data longer than its size", "5\r\nhello, world\r\n0\r\n\r\n"),
-    ] {
+    for (what, body) in NO_CHUNKS {
         let head = format!(
             "POST /public/x HTTP/1.1\r\nHost: {}\r\nTransfer-Encoding: chunked\r\n\r\n",
             world.authority()
@@ -226,24 +229,27 @@ async fn a_request_behind_a_refused_one_is_judged_for_itself() {
     assert_eq!(arrived(&upstream), ["/public/x"]);
 }
 
+/// Request lines of versions that are not spoken here, and of none.
+pub(super) const VERSIONS: &[&str] = &[
+    "GET /public/x HTTP/1.2",
+    "GET /public/x HTTP/2.0",
+    "GET /public/x HTTP/0.9",
+    "GET /public/x http/1.1",
+    "GET /public/x HTTP/1.1 ",
+    "GET  /public/x HTTP/1.1",
+    "GET\t/public/x HTTP/1.1",
+    "GET /public/x /y HTTP/1.1",
+    " GET /public/x HTTP/1.1",
+    "GET /public/x",
+    "PRI * HTTP/2.0",
+];
+
 #[tokio::test(flavor = "multi_thread")]
 async fn versions_that_are_none_of_ours_are_not_served() {
     let upstream = Upstream::friendly();
     let world = World::start(&upstream);
     let host = world.authority();
-    for line in [
-        "GET /public/x HTTP/1.2",
-        "GET /public/x HTTP/2.0",
-        "GET /public/x HTTP/0.9",
-        "GET /public/x http/1.1",
-        "GET /public/x HTTP/1.1 ",
-        "GET  /public/x HTTP/1.1",
-        "GET\t/public/x HTTP/1.1",
-        "GET /public/x /y HTTP/1.1",
-        " GET /public/x HTTP/1.1",
-        "GET /public/x",
-        "PRI * HTTP/2.0",
-    ] {
+    for line in VERSIONS {
         let seen = statuses(&world, format!("{line}\r\nHost: {host}\r\n\r\n").as_bytes());
         assert!(
             seen.iter().all(|status| matches!(status, 400 | 505)),
