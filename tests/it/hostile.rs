@@ -14,6 +14,7 @@ mod sites;
 mod smuggling;
 mod upgrade;
 mod vectors;
+mod whole_run;
 
 use std::time::{Duration, Instant};
 

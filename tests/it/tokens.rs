@@ -7,21 +7,26 @@ use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use serde_json::{Value, json};
 
 use crate::world::forge::{Forge, claims, encode, part};
-use crate::world::{Person, Upstream, World};
+use crate::world::{Config, Person, Upstream, World};
 
 /// A world whose gateway knows a key that the test can sign with.
-struct Mint {
-    world: World,
+pub struct Mint {
+    pub world: World,
     forge: Forge,
-    person: Person,
+    pub person: Person,
     header: Value,
     claims: Value,
 }
 
 impl Mint {
     async fn open(upstream: &Upstream) -> Self {
+        Self::with(upstream, |_| {}).await
+    }
+
+    /// The same with changes to the settings.
+    pub async fn with(upstream: &Upstream, change: impl FnOnce(&mut Config)) -> Self {
         let forge = Forge::new();
-        let mut world = World::stopped(upstream, |_| {});
+        let mut world = World::stopped(upstream, change);
         let file = world.dir().join("imported.pem");
         std::fs::write(&file, forge.pem()).expect("a key file");
         world.run(&["keys", "import", &file.to_string_lossy()]).done();
@@ -54,6 +59,201 @@ impl Mint {
         let mut claims = self.claims.clone();
         set(&mut claims, name, value);
         self.forge.sign(&self.header, &claims)
+    }
+
+    /// Every token there is that no road should let through, with what is wrong with it.
+    pub fn forgeries(&self) -> Vec<(String, String)> {
+        [self.forged_headers(), self.forged_claims(), self.forged_spellings()].concat()
+    }
+
+    fn forged_headers(&self) -> Vec<(String, String)> {
+        let mut all = Vec::new();
+        let unsigned = |alg: &str| {
+            let mut header = self.header.clone();
+            set(&mut header, "alg", json!(alg));
+            let message = format!(
+                "{}.{}",
+                encode(header.to_string().as_bytes()),
+                encode(self.claims.to_string().as_bytes())
+            );
+            format!("{message}.")
+        };
+        for alg in ["none", "None", "NONE", "RS256"] {
+            all.push((format!("alg {alg} without a signature"), unsigned(alg)));
+        }
+        let message = unsigned("HS256");
+        let message = message.trim_end_matches('.');
+        for public in [self.forge.public(), self.forge.public_pem().into_bytes()] {
+            let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &public), message.as_bytes());
+            let token = format!("{message}.{}", encode(tag.as_ref()));
+            all.push(("HS256 with the public key".to_owned(), token));
+        }
+
+        let altered = [
+            ("alg", json!("ES256")),
+            ("alg", json!("PS256")),
+            ("alg", Value::Null),
+            ("alg", json!("rs256")),
+            ("alg", json!("RS384")),
+            ("alg", json!(["RS256"])),
+            ("typ", json!("JWT")),
+            ("typ", json!("gateward-assertion+jwt")),
+            ("typ", Value::Null),
+            ("typ", json!(7)),
+            ("kid", json!("unknown")),
+            ("kid", Value::Null),
+            ("kid", json!("")),
+            ("kid", json!(0)),
+            ("kid", json!("../../etc/passwd")),
+            ("kid", json!("' OR 1=1 --")),
+            ("crit", json!(["exp"])),
+            ("crit", json!([])),
+            ("b64", json!(false)),
+            ("zip", json!("DEF")),
+            ("jku", json!("https://evil.example/jwks.json")),
+            ("jwk", json!({"kty": "RSA", "e": "AQAB", "n": self.forge.modulus()})),
+            ("x5u", json!("https://evil.example/cert.pem")),
+            ("x5c", json!(["MIIB"])),
+            ("cty", json!("JWT")),
+        ];
+        for (name, value) in altered {
+            all.push((
+                format!("header {name} = {value}"),
+                self.with_header(name, value.clone()),
+            ));
+        }
+        let kid = self.header["kid"].as_str().expect("a kid");
+        let doubled = format!(r#"{{"alg":"none","alg":"RS256","typ":"at+jwt","kid":"{kid}"}}"#);
+        all.push((
+            "alg twice".to_owned(),
+            self.forge.sign_text(&doubled, &self.claims.to_string()),
+        ));
+        let escaped = format!(r#"{{"alg":"none","\u0061lg":"RS256","typ":"at+jwt","kid":"{kid}"}}"#);
+        all.push((
+            "alg twice, once escaped".to_owned(),
+            self.forge.sign_text(&escaped, &self.claims.to_string()),
+        ));
+        all
+    }
+
+    fn forged_claims(&self) -> Vec<(String, String)> {
+        let mut all = Vec::new();
+        let now = self.claims["iat"].as_u64().expect("a moment");
+
+        for claim in [
+            "iss",
+            "sub",
+            "aud",
+            "iat",
+            "nbf",
+            "exp",
+            "jti",
+            "sid",
+            "auth_time",
+            "amr",
+        ] {
+            all.push((format!("no {claim}"), self.with_claim(claim, Value::Null)));
+        }
+        let altered = [
+            ("iss", json!("https://evil.example")),
+            ("iss", json!([self.world.origin()])),
+            ("aud", json!("elsewhere")),
+            ("aud", json!([])),
+            ("aud", json!(7)),
+            ("sub", json!(7)),
+            ("sub", json!("")),
+            ("sub", json!("admin")),
+            ("sub", json!(format!("{}\r\nX-Forwarded-User: root", self.person.id))),
+            ("exp", json!(now - 3600)),
+            ("exp", json!((now + 600).to_string())),
+            ("exp", json!(-1)),
+            ("exp", json!(now + 10 * 365 * 24 * 3600)),
+            ("nbf", json!(now + 3600)),
+            ("iat", json!(now + 3600)),
+            ("iat", json!("now")),
+            ("jti", json!("x")),
+            ("sid", json!("x")),
+            ("sub", json!(self.person.id.to_uppercase())),
+            ("sub", json!(format!("urn:uuid:{}", self.person.id))),
+            ("sub", json!(format!("{} ", self.person.id))),
+            ("exp", json!(now as f64 + 600.5)),
+            ("exp", json!([now + 600])),
+            ("exp", json!(u64::MAX)),
+            ("nbf", json!(true)),
+            ("iat", json!(now - 100 * 24 * 3600)),
+            ("auth_time", json!("x")),
+            ("amr", json!("pwd")),
+            ("amr", json!([7])),
+            ("jti", json!(7)),
+            ("roles", json!({"0": "admin"})),
+            ("roles", json!("admin")),
+            ("roles", json!(["staff,admin"])),
+            ("roles", json!(["staff\r\nX-Forwarded-User: root"])),
+            ("email", json!(["a@example.com"])),
+        ];
+        for (name, value) in altered {
+            all.push((format!("claim {name} = {value}"), self.with_claim(name, value.clone())));
+        }
+        let text = self.claims.to_string();
+        for (what, claims) in [
+            (
+                "sub twice",
+                text.replacen('{', &format!(r#"{{"sub":"{}","#, self.person.id), 1),
+            ),
+            ("roles twice", text.replacen('{', r#"{"roles":["admin"],"#, 1)),
+            ("something behind the object", format!("{text}{{}}")),
+            ("an array", format!("[{text}]")),
+        ] {
+            all.push((what.to_owned(), self.forge.sign_text(&self.header.to_string(), &claims)));
+        }
+        all
+    }
+
+    fn forged_spellings(&self) -> Vec<(String, String)> {
+        let good = self.good();
+        let (message, signature) = good.rsplit_once('.').expect("a signature");
+        let (head, claims) = message.split_once('.').expect("claims");
+
+        // 256 octets are 342 letters, the last of which carries four bits that count for nothing.
+        let last = signature.chars().last().expect("a letter");
+        let alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+        let twin = alphabet
+            .find(last)
+            .and_then(|at| alphabet.chars().nth(at | 1))
+            .expect("a letter beside it");
+        assert_ne!(last, twin);
+        let stub = &signature[..signature.len() - 1];
+        let other = Forge::new().sign(&self.header, &self.claims);
+        let another_user = encode(
+            self.claims
+                .to_string()
+                .replace(&self.person.id[..8], "01900000")
+                .as_bytes(),
+        );
+
+        let all = [
+            ("a non-canonical signature", format!("{message}.{stub}{twin}")),
+            ("padding", format!("{good}==")),
+            (
+                "a shorter signature",
+                format!("{message}.{}", &signature[..signature.len() - 4]),
+            ),
+            ("a longer signature", format!("{good}AAAA")),
+            ("another key's signature", other),
+            ("another's claims", format!("{head}.{another_user}.{signature}")),
+            ("no signature", message.to_owned()),
+            ("an empty signature", format!("{message}.")),
+            ("four parts", format!("{good}.AAAA")),
+            ("five parts", format!("{good}.AAAA.AAAA")),
+            (
+                "the ordinary alphabet",
+                format!("{head}.{}.{signature}", claims.replacen(&claims[4..5], "+", 1)),
+            ),
+            ("nothing", "x".to_owned()),
+            ("dots", "..".to_owned()),
+            ("too long", format!("{head}.{}.{signature}", "A".repeat(9000))),
+        ];
+        all.map(|(what, token)| (what.to_owned(), token)).into()
     }
 
     /// Presents a token as a bearer and as a cookie: both are refused and nothing reaches the upstream.
@@ -191,73 +391,9 @@ async fn forged_headers_never_reach_the_upstream() {
         .is(200);
     assert_eq!(upstream.last().value("x-forwarded-user"), mint.person.id);
 
-    let unsigned = |alg: &str| {
-        let mut header = mint.header.clone();
-        set(&mut header, "alg", json!(alg));
-        let message = format!(
-            "{}.{}",
-            encode(header.to_string().as_bytes()),
-            encode(mint.claims.to_string().as_bytes())
-        );
-        format!("{message}.")
-    };
-    for alg in ["none", "None", "NONE", "RS256"] {
-        mint.refuses(&upstream, &format!("alg {alg} without a signature"), &unsigned(alg))
-            .await;
+    for (what, token) in mint.forged_headers() {
+        mint.refuses(&upstream, &what, &token).await;
     }
-    let message = unsigned("HS256");
-    let message = message.trim_end_matches('.');
-    for public in [mint.forge.public(), mint.forge.public_pem().into_bytes()] {
-        let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &public), message.as_bytes());
-        let token = format!("{message}.{}", encode(tag.as_ref()));
-        mint.refuses(&upstream, "HS256 with the public key", &token).await;
-    }
-
-    let altered = [
-        ("alg", json!("ES256")),
-        ("alg", json!("PS256")),
-        ("alg", Value::Null),
-        ("alg", json!(["RS256"])),
-        ("typ", json!("JWT")),
-        ("typ", json!("gateward-assertion+jwt")),
-        ("typ", Value::Null),
-        ("typ", json!(7)),
-        ("kid", json!("unknown")),
-        ("kid", Value::Null),
-        ("kid", json!("../../etc/passwd")),
-        ("crit", json!(["exp"])),
-        ("crit", json!([])),
-        ("b64", json!(false)),
-        ("zip", json!("DEF")),
-        ("jku", json!("https://evil.example/jwks.json")),
-        ("jwk", json!({"kty": "RSA", "e": "AQAB", "n": mint.forge.modulus()})),
-        ("x5u", json!("https://evil.example/cert.pem")),
-        ("x5c", json!(["MIIB"])),
-        ("cty", json!("JWT")),
-    ];
-    for (name, value) in altered.into_iter().filter(|(name, _)| !matches!(*name, "x5c" | "cty")) {
-        mint.refuses(
-            &upstream,
-            &format!("header {name} = {value}"),
-            &mint.with_header(name, value.clone()),
-        )
-        .await;
-    }
-    let kid = mint.header["kid"].as_str().expect("a kid");
-    let doubled = format!(r#"{{"alg":"none","alg":"RS256","typ":"at+jwt","kid":"{kid}"}}"#);
-    mint.refuses(
-        &upstream,
-        "alg twice",
-        &mint.forge.sign_text(&doubled, &mint.claims.to_string()),
-    )
-    .await;
-    let escaped = format!(r#"{{"alg":"none","\u0061lg":"RS256","typ":"at+jwt","kid":"{kid}"}}"#);
-    mint.refuses(
-        &upstream,
-        "alg twice, once escaped",
-        &mint.forge.sign_text(&escaped, &mint.claims.to_string()),
-    )
-    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -271,71 +407,8 @@ async fn forged_claims_never_reach_the_upstream() {
         .send()
         .await
         .is(200);
-    let now = mint.claims["iat"].as_u64().expect("a moment");
-
-    for claim in [
-        "iss",
-        "sub",
-        "aud",
-        "iat",
-        "nbf",
-        "exp",
-        "jti",
-        "sid",
-        "auth_time",
-        "amr",
-    ] {
-        mint.refuses(&upstream, &format!("no {claim}"), &mint.with_claim(claim, Value::Null))
-            .await;
-    }
-    let altered = [
-        ("iss", json!("https://evil.example")),
-        ("iss", json!([mint.world.origin()])),
-        ("aud", json!("elsewhere")),
-        ("aud", json!([])),
-        ("aud", json!(7)),
-        ("sub", json!(7)),
-        ("sub", json!("")),
-        ("sub", json!("admin")),
-        ("sub", json!(format!("{}\r\nX-Forwarded-User: root", mint.person.id))),
-        ("exp", json!(now - 3600)),
-        ("exp", json!((now + 600).to_string())),
-        ("exp", json!(-1)),
-        ("exp", json!(now + 10 * 365 * 24 * 3600)),
-        ("nbf", json!(now + 3600)),
-        ("iat", json!(now + 3600)),
-        ("iat", json!("now")),
-        ("jti", json!("x")),
-        ("sid", json!("x")),
-        ("roles", json!("admin")),
-        ("roles", json!(["staff,admin"])),
-        ("roles", json!(["staff\r\nX-Forwarded-User: root"])),
-        ("email", json!(["a@example.com"])),
-    ];
-    for (name, value) in altered {
-        mint.refuses(
-            &upstream,
-            &format!("claim {name} = {value}"),
-            &mint.with_claim(name, value.clone()),
-        )
-        .await;
-    }
-    let text = mint.claims.to_string();
-    for (what, claims) in [
-        (
-            "sub twice",
-            text.replacen('{', &format!(r#"{{"sub":"{}","#, mint.person.id), 1),
-        ),
-        ("roles twice", text.replacen('{', r#"{"roles":["admin"],"#, 1)),
-        ("something behind the object", format!("{text}{{}}")),
-        ("an array", format!("[{text}]")),
-    ] {
-        mint.refuses(
-            &upstream,
-            what,
-            &mint.forge.sign_text(&mint.header.to_string(), &claims),
-        )
-        .await;
+    for (what, token) in mint.forged_claims() {
+        mint.refuses(&upstream, &what, &token).await;
     }
 }
 
@@ -345,49 +418,8 @@ async fn forged_signatures_and_spellings_never_reach_the_upstream() {
     let mint = Mint::open(&upstream).await;
     let good = mint.good();
     mint.person.client.get("/things").bearer(&good).send().await.is(200);
-    let (message, signature) = good.rsplit_once('.').expect("a signature");
-    let (head, claims) = message.split_once('.').expect("claims");
-
-    // 256 octets are 342 letters, the last of which carries four bits that count for nothing.
-    let last = signature.chars().last().expect("a letter");
-    let alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-    let twin = alphabet
-        .find(last)
-        .and_then(|at| alphabet.chars().nth(at | 1))
-        .expect("a letter beside it");
-    assert_ne!(last, twin);
-    let stub = &signature[..signature.len() - 1];
-    let other = Forge::new().sign(&mint.header, &mint.claims);
-    let another_user = encode(
-        mint.claims
-            .to_string()
-            .replace(&mint.person.id[..8], "01900000")
-            .as_bytes(),
-    );
-
-    for (what, token) in [
-        ("a non-canonical signature", format!("{message}.{stub}{twin}")),
-        ("padding", format!("{good}==")),
-        (
-            "a shorter signature",
-            format!("{message}.{}", &signature[..signature.len() - 4]),
-        ),
-        ("a longer signature", format!("{good}AAAA")),
-        ("another key's signature", other),
-        ("another's claims", format!("{head}.{another_user}.{signature}")),
-        ("no signature", message.to_owned()),
-        ("an empty signature", format!("{message}.")),
-        ("four parts", format!("{good}.AAAA")),
-        ("five parts", format!("{good}.AAAA.AAAA")),
-        (
-            "the ordinary alphabet",
-            format!("{head}.{}.{signature}", claims.replacen(&claims[4..5], "+", 1)),
-        ),
-        ("nothing", "x".to_owned()),
-        ("dots", "..".to_owned()),
-        ("too long", format!("{head}.{}.{signature}", "A".repeat(9000))),
-    ] {
-        mint.refuses(&upstream, what, &token).await;
+    for (what, token) in mint.forged_spellings() {
+        mint.refuses(&upstream, &what, &token).await;
     }
 }
 

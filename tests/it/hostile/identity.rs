@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::frames::{self, Frames};
 use crate::world::upstream::Recorded;
-use crate::world::{Upstream, World};
+use crate::world::{Config, Upstream, World};
 
 /// Header lines with which clients got past the header boundary of some proxy, or of the application behind it.
 pub(super) const FORGERIES: &[&str] = &[
@@ -44,19 +44,22 @@ const ROUTES: &[(&str, bool)] = &[
     ("/whoami", true),
 ];
 
+/// A route of each kind.
+pub(super) fn routes(config: &mut Config) {
+    config.route(
+        "stripped",
+        "path = \"/stripped\"\nauth = \"public\"\nstrip_prefix = true",
+    );
+    config.route("socket", "path = \"/socket\"\nwebsocket = true");
+    config.route("plain", "path = \"/plain\"\nidentity = { preset = \"none\" }");
+    config.route(
+        "signed",
+        "path = \"/signed\"\nidentity = { preset = \"none\", headers = { _Odd-User = \"sub\" } }",
+    );
+}
+
 fn world(upstream: &Upstream) -> World {
-    World::with(upstream, |config| {
-        config.route(
-            "stripped",
-            "path = \"/stripped\"\nauth = \"public\"\nstrip_prefix = true",
-        );
-        config.route("socket", "path = \"/socket\"\nwebsocket = true");
-        config.route("plain", "path = \"/plain\"\nidentity = { preset = \"none\" }");
-        config.route(
-            "signed",
-            "path = \"/signed\"\nidentity = { preset = \"none\", headers = { _Odd-User = \"sub\" } }",
-        );
-    })
+    World::with(upstream, routes)
 }
 
 /// Fails when an upstream's head says anything that only we may say, beyond ada's name where she is known.

@@ -4,7 +4,8 @@ use super::{arrived, canary};
 use crate::world::upstream::Then;
 use crate::world::{Upstream, Wire, World};
 
-const UPGRADE: &str = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==";
+/// A handshake as browsers make it.
+pub(super) const UPGRADE: &str = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==";
 
 fn world(upstream: &Upstream) -> World {
     World::with(upstream, |config| {
@@ -64,20 +65,23 @@ async fn an_upgrade_that_was_not_asked_for_or_not_allowed_is_none() {
     }
 }
 
+/// Ways to ask for HTTP/2 in cleartext.
+pub(super) const TO_H2C: &[&str] = &[
+    "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQCAAAAAAIAAAAA",
+    "Connection: Upgrade\r\nUpgrade: h2c",
+    "Connection: Upgrade\r\nUpgrade: H2C",
+    "Connection: Upgrade\r\nUpgrade: websocket, h2c",
+    "Connection: Upgrade\r\nUpgrade: h2c,websocket",
+    "Connection: Upgrade\r\nUpgrade: websocket\r\nUpgrade: h2c",
+    "Upgrade: h2c",
+    "HTTP2-Settings: AAMAAABk",
+];
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_way_to_http_2_in_the_clear_is_never_opened() {
     let upstream = Upstream::friendly();
     let world = world(&upstream);
-    for lines in [
-        "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQCAAAAAAIAAAAA",
-        "Connection: Upgrade\r\nUpgrade: h2c",
-        "Connection: Upgrade\r\nUpgrade: H2C",
-        "Connection: Upgrade\r\nUpgrade: websocket, h2c",
-        "Connection: Upgrade\r\nUpgrade: h2c,websocket",
-        "Connection: Upgrade\r\nUpgrade: websocket\r\nUpgrade: h2c",
-        "Upgrade: h2c",
-        "HTTP2-Settings: AAMAAABk",
-    ] {
+    for lines in TO_H2C {
         for path in ["/socket", "/public"] {
             let answer = world.tls().ask(&head(&world, &format!("GET {path} HTTP/1.1"), lines));
             assert_eq!(answer.status, 400, "{path} {lines}");
