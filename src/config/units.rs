@@ -86,7 +86,38 @@ fn digits(text: &str) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    /// A span in the largest units that it is a sum of, as people write it.
+    fn printed(mut millis: u64) -> String {
+        let mut text = String::new();
+        for (unit, size) in SPANS.iter().rev() {
+            if millis >= *size {
+                text.push_str(&format!("{}{unit}", millis / size));
+                millis %= size;
+            }
+        }
+        if text.is_empty() { "0s".to_owned() } else { text }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_printed_is_read_as_it_was(millis in 0..LONGEST.as_secs() * 1000, count in 1_u32.., unit in 0..SIZES.len(), octets in 0_u64..1 << 30) {
+            prop_assert_eq!(duration(&printed(millis)), Ok(Duration::from_millis(millis)));
+            prop_assert_eq!(duration(&format!("{millis}ms")), Ok(Duration::from_millis(millis)));
+            let (name, each) = SIZES[unit];
+            prop_assert_eq!(size(&format!("{octets}{name}")), Ok(octets * each));
+            let per = Duration::from_millis(millis.max(1));
+            prop_assert_eq!(rate(&format!("{count}/{}", printed(millis.max(1)))), Ok(Rate { count, per }));
+        }
+
+        #[test]
+        fn no_text_makes_a_unit_panic(text in "[0-9a-zA-Z/ .+-]{0,24}") {
+            let _ = (duration(&text), size(&text), rate(&text));
+        }
+    }
 
     #[test]
     fn a_span_is_a_number_and_its_unit() {

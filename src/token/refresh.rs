@@ -203,6 +203,16 @@ mod tests {
 
     proptest! {
         #[test]
+        fn what_is_printed_is_read_as_it_was(session in any::<u128>(), generation in any::<u32>()) {
+            let mint = mint(1);
+            let session = SessionId(Uuid::from_u128(session));
+            let (first, hash) = mint.first(session).unwrap();
+            let token = mint.read(first.expose()).unwrap().successor(Generation(generation));
+            let read = mint.read(token.expose()).unwrap();
+            prop_assert_eq!((read.session, read.generation, read.nonce_hash), (session, Generation(generation), hash));
+        }
+
+        #[test]
         fn reading_never_panics(text in ".{0,120}") {
             prop_assert!(mint(1).read(&text).is_none());
         }

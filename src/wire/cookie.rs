@@ -280,6 +280,19 @@ mod tests {
         }
 
         #[test]
+        fn what_is_set_is_found_as_it_was_and_taken_out_whole(value in "[!-~]{0,40}") {
+            let Some(line) = set(ACCESS, &value, 60) else {
+                prop_assert!(value.contains(['"', ',', ';', '\\']));
+                return Ok(());
+            };
+            let pair = line.to_str().unwrap().split(';').next().unwrap();
+            let mut back = with(&[&format!("a=1; {pair}; b=2")]);
+            prop_assert_eq!(find(&back).unwrap().access, Some(&*value));
+            strip(&mut back);
+            prop_assert_eq!(back.get(COOKIE).unwrap(), "a=1; b=2");
+        }
+
+        #[test]
         fn lines_without_ours_are_left_alone(line in "[ab;= ]{1,40}") {
             let before = with(&[&line]);
             let mut after = before.clone();

@@ -1,10 +1,13 @@
 //! Upstreams that behave and upstreams that do not.
 
+use proptest::prelude::*;
 use tokio::sync::mpsc;
 
 use super::*;
-use crate::config::Route;
+use crate::config::{HostPattern, Route};
+use crate::proxy::routes::Table;
 use crate::proxy::world::{Site, Wire, route};
+use crate::wire::hygiene::check_path;
 
 const HELLO: &str = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
 
@@ -295,4 +298,26 @@ fn a_prefix_is_taken_off_and_a_slash_is_left() {
     assert_eq!(stripped("/api/", "/api"), "/");
     assert_eq!(stripped("https://h.test/api/x%20y", "/api"), "/x%20y");
     assert_eq!(stripped("/x", "/"), "/x");
+}
+
+proptest! {
+    /// Whatever prefix is taken off, it and what is sent on make the path that was matched, and the query is what it was.
+    #[test]
+    fn what_is_matched_is_what_is_forwarded(
+        path in "(/([a-zA-Z0-9.~;-]|%2[05]|%C3%A9){1,6}){1,5}/?",
+        query in "(\\?[a-z=/&.%]{0,9})?",
+        segments in 0_usize..6,
+    ) {
+        let end = path.match_indices('/').nth(segments).map_or(path.len(), |(at, _)| at);
+        let (prefix, rest) = if end == 0 { ("/", &*path) } else { path.split_at(end) };
+        let mut table = Table::default();
+        table.add(&HostPattern::Any, prefix, &[], ());
+        let found = table.find("a.test", &http::Method::GET, &path).is_ok();
+        prop_assume!(found && check_path(&path, false, false).is_ok());
+        let uri: Uri = format!("{path}{query}").parse().unwrap();
+        let target = without_prefix(&uri, prefix).unwrap();
+        let rest = if rest.is_empty() { "/" } else { rest };
+        prop_assert_eq!(target.as_str(), format!("{rest}{query}"));
+        prop_assert!(check_path(target.path(), false, false).is_ok(), "{}", target);
+    }
 }

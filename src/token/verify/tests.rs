@@ -4,9 +4,12 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use proptest::prelude::*;
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use super::*;
 use crate::config::Algorithm;
+use crate::model::session::{Amr, SessionId, TokenId};
+use crate::model::user::UserId;
 use crate::token::pair::Pair;
 use crate::token::world::START;
 
@@ -454,6 +457,15 @@ proptest! {
     }
 
     #[test]
+    fn what_a_token_says_is_read_as_it_was_written(who in identity(), with_roles in any::<bool>()) {
+        let expected = expected();
+        let written = claims::Written::access(&expected.issuer, &expected.audience, &who, with_roles);
+        let read = claims::read(&serde_json::to_vec(&written).unwrap(), &expected).unwrap().identity;
+        let roles = if with_roles { who.roles.clone() } else { Vec::new() };
+        prop_assert_eq!(read, Identity { roles, ..who });
+    }
+
+    #[test]
     fn a_token_changed_in_any_place_is_refused(at in 0_usize..1000, to in any::<char>(), cut in any::<bool>()) {
         let forge = Forge::new(Algorithm::EdDsa);
         let token = forge.good();
@@ -461,6 +473,32 @@ proptest! {
         let changed = if cut { token[..at].to_owned() } else { format!("{}{to}{}", &token[..at], &token[at + 1..]) };
         prop_assert!(changed == token || forge.judge(&changed).is_err());
     }
+}
+
+fn identity() -> impl Strategy<Value = Identity> {
+    let words = |pattern: &'static str| prop::collection::vec(pattern, 0..4);
+    let email = prop::option::of("[a-z]{1,9}@[a-z]{1,9}\\.example");
+    let times = (1_u64..4_000_000_000, 0_u64..=900, 0_u64..4_000_000_000);
+    (
+        any::<[u128; 3]>(),
+        email,
+        words("[A-Za-z0-9._:/-]{1,64}"),
+        words("[a-z0-9._-]{1,32}"),
+        times,
+    )
+        .prop_map(
+            |([user, session, token], email, roles, amr, (issued, life, auth))| Identity {
+                user: UserId(Uuid::from_u128(user)),
+                session: SessionId(Uuid::from_u128(session)),
+                token: TokenId(Uuid::from_u128(token)),
+                email: email.map(|email| email.parse().unwrap()),
+                roles: roles.iter().map(|role| role.parse().unwrap()).collect(),
+                auth_time: Timestamp::from_secs(auth),
+                amr: amr.into_iter().map(Amr).collect(),
+                issued_at: Timestamp::from_secs(issued),
+                expires_at: Timestamp::from_secs(issued + life),
+            },
+        )
 }
 
 fn json_like() -> impl Strategy<Value = String> {
