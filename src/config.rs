@@ -8,6 +8,7 @@ mod address;
 pub mod check;
 pub mod cors;
 mod file;
+pub mod gaps;
 mod nearest;
 mod place;
 pub mod portal;
