@@ -62,6 +62,26 @@ roles = ["staff"]
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn check_warns_of_a_guard_that_holds_for_some_methods_only_and_accepts_it() {
+    let upstream = Upstream::friendly();
+    let world = World::stopped(&upstream, |config| {
+        config.route("guard", "path = \"/public/guard\"\nmethods = [\"GET\"]");
+    });
+    let outcome = world.run(&["check"]).done();
+    assert_eq!(outcome.out, "ok\n");
+    assert!(
+        outcome
+            .err
+            .starts_with("warning: the route `guard` is not for HEAD, POST"),
+        "{outcome:?}"
+    );
+    assert!(
+        outcome.err.contains("goes to the route `public`") && outcome.err.lines().count() == 1,
+        "{outcome:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn check_starts_nothing_and_writes_nothing() {
     let upstream = Upstream::friendly();
     let world = World::stopped(&upstream, |_| {});

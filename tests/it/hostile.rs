@@ -12,6 +12,7 @@ mod poisoning;
 mod sign_in;
 mod sites;
 mod smuggling;
+mod unbounded;
 mod upgrade;
 mod vectors;
 mod whole_run;

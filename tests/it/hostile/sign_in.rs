@@ -313,3 +313,45 @@ async fn a_stranger_who_fails_on_purpose_shuts_nobody_out() {
         from("192.0.2.7", PASSWORD).await.is(200);
     }
 }
+
+/// Two hundred at once with passwords of fifteen thousand letters: none of them is hashed, whoever they are for.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flood_of_long_passwords_costs_no_hash() {
+    let upstream = Upstream::friendly();
+    let world = World::start(&upstream);
+    let ada = world.person("ada").await;
+    let hashes = || world.metric("gateward_hash_wait_seconds_count", &[]);
+    let before = hashes();
+    assert!(before > 0.0, "the metric counts");
+    let client = world.client().h2();
+    let tries: Vec<_> = (0..200)
+        .map(|number| {
+            let (client, access) = (client.clone(), ada.access.clone());
+            let email = if number % 2 == 0 {
+                ada.email.clone()
+            } else {
+                format!("nobody{number}@example.com")
+            };
+            tokio::spawn(async move {
+                let long = "x".repeat(15_000);
+                if number % 5 > 0 {
+                    return login(&client, &email, &long, false).await.status;
+                }
+                let change = json!({"current": long, "new": "another good pass phrase"});
+                client
+                    .post("/auth/password")
+                    .bearer(&access)
+                    .json(&change)
+                    .send()
+                    .await
+                    .status
+            })
+        })
+        .collect();
+    for one in tries {
+        let status = one.await.expect("an answer");
+        assert!(matches!(status, 401 | 403 | 422), "{status}");
+    }
+    assert_eq!(hashes(), before);
+    login(&client, &ada.email, PASSWORD, true).await.is(200);
+}

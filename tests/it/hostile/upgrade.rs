@@ -1,6 +1,6 @@
 //! Leaving HTTP: nothing goes through unjudged before an upstream has agreed to another protocol, and only where a route allows it.
 
-use super::{arrived, canary};
+use super::{arrived, canary, sites};
 use crate::world::upstream::Then;
 use crate::world::{Upstream, Wire, World};
 
@@ -106,4 +106,66 @@ async fn a_handshake_with_a_body_stays_an_ordinary_request() {
         assert_eq!(request.body, b"hello");
         assert!(request.values("upgrade").is_empty(), "{}", request.head);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_stranger_opens_a_web_socket_by_cookie() {
+    let upstream = Upstream::scripted(|_, wire: &mut Wire| {
+        wire.send(b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\nsecret")?;
+        Ok(Then::Close)
+    });
+    let world = World::with(&upstream, |config| {
+        config.route("chat", "path = \"/chat\"\nwebsocket = true");
+        config.route("open", "path = \"/open\"\nwebsocket = true\nauth = \"optional\"");
+    });
+    let browser = world.person("ada").await.in_browser(&world).await;
+    let cookie = format!(
+        "Cookie: __Host-gateward={}",
+        browser.cookie("__Host-gateward").expect("a cookie")
+    );
+    for path in ["/chat", "/open"] {
+        let line = format!("GET {path} HTTP/1.1");
+        for says in sites::strangers(&world) {
+            let says: Vec<String> = says.iter().map(|(name, value)| format!("{name}: {value}")).collect();
+            let lines = format!("{UPGRADE}\r\n{cookie}\r\n{}", says.join("\r\n"));
+            let answer = world.tls().ask(&head(&world, &line, &lines));
+            assert_eq!(answer.status, 403, "{path} {says:?}: {answer:?}");
+        }
+        assert_eq!(upstream.count(), 0);
+    }
+    let ours = format!("{UPGRADE}\r\n{cookie}\r\nOrigin: {}", world.origin());
+    assert_eq!(world.tls().ask(&head(&world, "GET /chat HTTP/1.1", &ours)).status, 101);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_switch_that_is_none_is_a_failure_of_the_upstream() {
+    let upstream = Upstream::friendly();
+    let world = world(&upstream);
+    for (what, answer) in [
+        (
+            "no Upgrade",
+            "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\n\r\n",
+        ),
+        (
+            "no head's end",
+            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n",
+        ),
+        (
+            "two lengths",
+            "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n",
+        ),
+        (
+            "a NUL",
+            "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: web\0socket\r\n\r\n",
+        ),
+    ] {
+        upstream.now(move |_, wire: &mut Wire| {
+            wire.send(answer.as_bytes())?;
+            Ok(Then::Close)
+        });
+        let answer = world.tls().ask(&head(&world, "GET /socket HTTP/1.1", UPGRADE));
+        assert_eq!(answer.status, 502, "{what}: {answer:?}");
+    }
+    upstream.now_answering(|_| "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n".to_owned());
+    canary(&world);
 }
