@@ -7,6 +7,7 @@ mod exhaustion;
 mod frames;
 mod guarded_prefix;
 mod http2;
+mod http2_errors;
 mod identity;
 mod poisoning;
 mod sign_in;

@@ -148,7 +148,7 @@ pub fn text(bytes: &mut Vec<u8>, text: &str) {
 }
 
 /// `:status`, which stands first.
-fn status(block: &[u8]) -> Option<u16> {
+pub fn status(block: &[u8]) -> Option<u16> {
     let mut block = block;
     // Changes of the table's size.
     while let Some((first, rest)) = block.split_first()
