@@ -11,7 +11,7 @@ use serde_json::json;
 
 use super::exhaustion::{endless, idlers, no_questions, resident};
 use super::{CANARY, authority, credentials, frames, guarded_prefix, http2, identity, poisoning, smuggling, upgrade};
-use crate::tokens::Mint;
+use crate::tokens::mint::Mint;
 use crate::world::upstream::Recorded;
 use crate::world::{Config, PASSWORD, Upstream, Wire, World, certificate, until};
 
