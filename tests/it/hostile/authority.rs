@@ -93,6 +93,7 @@ pub(super) const HEARSAY: &[&str] = &[
     "X-HTTP-Host-Override: open.example",
     "X-Original-URL: /auth/login",
     "X-Rewrite-URL: /auth/login",
+    "X-Envoy-Original-Path: /auth/login",
     "X-Forwarded-Prefix: /auth",
     "X-Forwarded-Uri: /auth/login",
     "X-Forwarded-Method: OPTIONS",

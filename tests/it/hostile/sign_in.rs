@@ -57,7 +57,7 @@ async fn nothing_but_the_owner_of_an_account_can_tell_that_it_exists() {
 }
 
 /// Interleaved over one connection, so that whatever else the machine does meets both alike, and like with like: each address is new at first and then
-/// tried as often as its counterpart, with hashes of the default price.
+/// tried as often as its counterpart. Hashes cost nearly half of what they do by default, which hides less, and is over sooner.
 ///
 /// Where there is no difference, the AUC of n pairs has a standard error of √((2n + 1) / 12n²): 0.029 for 200 pairs, which chance alone puts outside of
 /// 0.45 to 0.55 once in twelve runs. So that is not the last word: up to 1000 pairs are taken before it is called a difference, where the limits are 3.9
@@ -67,7 +67,9 @@ async fn the_time_an_answer_takes_tells_nothing_either() {
     const ACCOUNTS: usize = 20;
     let upstream = Upstream::friendly();
     let world = World::with(&upstream, |config| {
-        config.remove("auth.password");
+        config
+            .set("auth.password.argon2.memory", "8MiB")
+            .set("auth.password.argon2.iterations", 2);
     });
     // Nobody has signed in to them from here: a source that has is counted differently, and knows the account already.
     for number in 0..ACCOUNTS {
@@ -113,11 +115,18 @@ fn refused_after(wire: &mut Wire, world: &World, email: &str) -> f64 {
         world.authority(),
         body.len()
     );
-    let began = Instant::now();
-    let status = wire.ask(&head).status;
-    let took = began.elapsed().as_secs_f64() * 1000.0;
-    assert_eq!(status, 401, "{email}");
-    took
+    for _ in 0..5 {
+        let began = Instant::now();
+        let status = wire.ask(&head).status;
+        let took = began.elapsed().as_secs_f64() * 1000.0;
+        match status {
+            401 => return took,
+            // Hashing gives way to everything else: on a machine that is more than busy it may not have had its turn in time.
+            503 => {}
+            other => panic!("{email}: {other}"),
+        }
+    }
+    panic!("{email} was never judged");
 }
 
 fn median(times: &[f64]) -> f64 {

@@ -197,3 +197,34 @@ async fn no_return_address_leaves_our_origin() {
         );
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_answer_of_ours_says_how_browsers_must_treat_it() {
+    let upstream = Upstream::friendly();
+    let world = World::start(&upstream);
+    let browser = world.person("ada").await.in_browser(&world).await;
+    for path in ["/auth/login", "/auth/register", "/auth/account", "/auth/nothing"] {
+        for client in [&browser, &world.browser()] {
+            let call = client.get(path).header("accept", "text/html");
+            let answer = call.header("sec-fetch-mode", "navigate").send().await;
+            if answer.status == 303 {
+                continue;
+            }
+            let policy = answer.header("content-security-policy");
+            for part in ["frame-ancestors 'none'", "base-uri 'none'", "form-action 'self'"] {
+                assert!(policy.contains(part), "{path}: {policy}");
+            }
+            assert!(!policy.contains("unsafe"), "{path}: {policy}");
+            assert_eq!(answer.header("x-content-type-options"), "nosniff", "{path}");
+            assert_eq!(answer.header("referrer-policy"), "no-referrer", "{path}");
+            assert!(answer.header("cache-control").contains("no-store"), "{path}");
+            assert!(!answer.text().contains("<script>"), "{path}");
+        }
+    }
+    for path in ["/auth/me", "/auth/sessions"] {
+        let answer = browser.get(path).send().await.is(200);
+        assert_eq!(answer.header("cache-control"), "no-store", "{path}");
+    }
+    let out = browser.post("/auth/logout").send().await.is(204);
+    assert!(out.header("clear-site-data").contains("\"cache\""));
+}
