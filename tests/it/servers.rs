@@ -1,8 +1,13 @@
 //! Database servers for tests: started on free ports in folders of their own, stopped when dropped or when the test process ends, however it ends.
 
+// Said in full, since the benchmarks start their servers from here too.
+#[path = "servers/line.rs"]
 pub mod line;
+#[path = "servers/postgres.rs"]
 pub mod postgres;
+#[path = "servers/redis.rs"]
 pub mod redis;
+#[path = "servers/shared.rs"]
 pub mod shared;
 
 use std::io::Write as _;
