@@ -56,7 +56,7 @@ impl Auth {
             self.close(Some(caller), session.id).await?;
             return Ok(over("expired", true));
         }
-        let access = self.tokens.issue(&user, &self.as_renewed(session, now))?;
+        let access = self.tokens.issue(&user, &self.as_renewed(session.clone(), now))?;
         let request = Rotate {
             id: presented.session,
             nonce_hash: presented.nonce_hash,
@@ -65,7 +65,7 @@ impl Auth {
             reuse_window: self.lifetimes.reuse_window,
             idle: self.lifetimes.idle,
         };
-        let (word, session) = match self.stores.sessions.rotate(&request).await? {
+        let (word, session) = match self.stores.sessions.rotate_seen(&request, session).await? {
             Rotation::Rotated(session) => ("rotated", session),
             Rotation::Repeated(session) => ("repeated", session),
             Rotation::Replaced(session) => ("replaced", session),

@@ -106,6 +106,11 @@ pub trait SessionStore: Send + Sync + std::fmt::Debug {
     async fn find(&self, id: SessionId) -> Result<Option<Session>, StoreError>;
     /// Judges a refresh token and rotates, in one atomic step on the session's record. Refreshing moves `last_used_at` and `idle_expires_at`.
     async fn rotate(&self, request: &Rotate) -> Result<Rotation, StoreError>;
+    /// The same, for whoever has just read the record: a backend that would read it first may begin with what was seen, and must find out when that is
+    /// out of date.
+    async fn rotate_seen(&self, request: &Rotate, _seen: Session) -> Result<Rotation, StoreError> {
+        self.rotate(request).await
+    }
     /// A user's sessions whose time is not over, newest first.
     async fn of_user(&self, user: UserId, now: Timestamp) -> Result<Vec<Session>, StoreError>;
     /// Ends a session and returns it. `None`: there was none.

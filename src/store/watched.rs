@@ -176,6 +176,10 @@ impl<S: SessionStore> SessionStore for Watched<S> {
         self.watch.call(self.backend.rotate(request)).await
     }
 
+    async fn rotate_seen(&self, request: &Rotate, seen: Session) -> Result<Rotation, StoreError> {
+        self.watch.call(self.backend.rotate_seen(request, seen)).await
+    }
+
     async fn of_user(&self, user: UserId, now: Timestamp) -> Result<Vec<Session>, StoreError> {
         self.watch.call(self.backend.of_user(user, now)).await
     }

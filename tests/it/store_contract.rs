@@ -99,6 +99,7 @@ macro_rules! sessions_contract {
                     a_generation_ahead_moves_the_store_forward,
                     of_two_holders_of_one_token_one_ends_the_family,
                     racers_with_one_token_all_get_the_same_successor,
+                    what_was_seen_before_a_race_does_not_decide_it,
                     an_unknown_or_foreign_token_changes_nothing,
                     an_unused_session_ends,
                     no_use_prolongs_a_session_beyond_its_longest_life,

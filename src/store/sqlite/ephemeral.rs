@@ -84,7 +84,7 @@ impl EphemeralStore for Sqlite {
         .bind(key)
         .bind(millis(now))
         .bind(millis(now.plus(window)));
-        let mut counts = self.change_returning(Lax, upsert).await?;
+        let mut counts = self.upsert(upsert).await?;
         counts.pop().ok_or_else(|| StoreError::Damaged {
             store: self.store,
             what: "a counter that does not count".to_owned(),

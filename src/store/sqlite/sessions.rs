@@ -43,25 +43,11 @@ impl SessionStore for Sqlite {
     }
 
     async fn rotate(&self, request: &Rotate) -> Result<Rotation, StoreError> {
-        loop {
-            let Some(session) = SessionStore::find(self, request.id).await? else {
-                return Ok(Rotation::Unknown);
-            };
-            let judged = session.current;
-            let verdict = request.judge(session);
-            let kept = match &verdict {
-                Rotation::Rotated(session) | Rotation::Replaced(session) => {
-                    self.change(Lax, update_if(session, judged)).await? > 0
-                }
-                Rotation::Reused(_) | Rotation::Expired => {
-                    self.change(Synced, delete_if(request.id, judged)).await? > 0
-                }
-                Rotation::Repeated(_) | Rotation::Unknown => true,
-            };
-            if kept {
-                return Ok(verdict);
-            }
-        }
+        self.rotate_from(request, None).await
+    }
+
+    async fn rotate_seen(&self, request: &Rotate, seen: Session) -> Result<Rotation, StoreError> {
+        self.rotate_from(request, Some(seen)).await
     }
 
     async fn of_user(&self, user: UserId, now: Timestamp) -> Result<Vec<Session>, StoreError> {
@@ -120,6 +106,37 @@ impl SessionStore for Sqlite {
 
     async fn ping(&self) -> Result<(), StoreError> {
         self.touch().await
+    }
+}
+
+impl Sqlite {
+    /// What is written is written only onto the record that was judged, so a record seen earlier does as well as a fresh one. A verdict that writes
+    /// nothing proves nothing: it is given on a fresh record alone.
+    async fn rotate_from(&self, request: &Rotate, mut seen: Option<Session>) -> Result<Rotation, StoreError> {
+        loop {
+            let is_fresh = seen.is_none();
+            let session = match seen.take() {
+                Some(session) => session,
+                None => match SessionStore::find(self, request.id).await? {
+                    Some(session) => session,
+                    None => return Ok(Rotation::Unknown),
+                },
+            };
+            let judged = session.current;
+            let verdict = request.judge(session);
+            let kept = match &verdict {
+                Rotation::Rotated(session) | Rotation::Replaced(session) => {
+                    self.change(Lax, update_if(session, judged)).await? > 0
+                }
+                Rotation::Reused(_) | Rotation::Expired => {
+                    self.change(Synced, delete_if(request.id, judged)).await? > 0
+                }
+                Rotation::Repeated(_) | Rotation::Unknown => is_fresh,
+            };
+            if kept {
+                return Ok(verdict);
+            }
+        }
     }
 }
 

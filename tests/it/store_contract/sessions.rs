@@ -235,6 +235,28 @@ pub(super) async fn racers_with_one_token_all_get_the_same_successor(bed: &impl 
     assert_eq!((rotated, repeated), (1, 199));
 }
 
+pub(super) async fn what_was_seen_before_a_race_does_not_decide_it(bed: &impl Bed) {
+    let store = bed.open().await.sessions;
+    let session = opened(&store).await;
+    let outdated = || async {
+        let request = request(&session, 1, START);
+        store.rotate_seen(&request, session.clone()).await.unwrap()
+    };
+    assert_eq!(outdated().await, Rotation::Rotated(used(&session, 1, 2, START)));
+    assert_eq!(outdated().await, Rotation::Repeated(used(&session, 1, 2, START)));
+    present(&store, &session, 2, START).await;
+    assert!(matches!(outdated().await, Rotation::Reused(_)));
+    assert_eq!(outdated().await, Rotation::Unknown);
+
+    // Seen when its successor would have been told again: by now there is a later one.
+    let session = opened(&store).await;
+    present(&store, &session, 1, START).await;
+    let seen = stored(&store, &session).await.unwrap();
+    present(&store, &session, 2, START).await;
+    let late = store.rotate_seen(&request(&session, 1, START), seen).await.unwrap();
+    assert!(matches!(late, Rotation::Reused(_)), "{late:?}");
+}
+
 pub(super) async fn an_unknown_or_foreign_token_changes_nothing(bed: &impl Bed) {
     let store = bed.open().await.sessions;
     let session = opened(&store).await;
