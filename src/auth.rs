@@ -5,6 +5,7 @@ pub mod hashing;
 pub mod login;
 pub mod logout;
 pub mod operate;
+mod pace;
 pub mod password;
 pub mod refresh;
 pub mod register;
@@ -29,6 +30,7 @@ use crate::telemetry::{Audit, Metrics};
 use crate::token::refresh::RefreshToken;
 use crate::token::{AccessToken, TokenError, Tokens};
 use hashing::{HashError, Hasher};
+use pace::Pace;
 use password::Strength;
 use throttle::Throttle;
 
@@ -104,6 +106,7 @@ pub struct Auth {
     strength: Strength,
     lifetimes: Lifetimes,
     throttle: Throttle,
+    refusals: Pace,
     stores: Stores,
     tokens: Arc<Tokens>,
     hasher: Arc<Hasher>,
@@ -144,6 +147,7 @@ impl Auth {
                 on_reuse: tokens_settings.on_reuse,
             },
             throttle: Throttle::new(&settings.limits, Arc::clone(&stores.ephemeral), Arc::clone(&clock)),
+            refusals: Pace::new(),
             stores: stores.clone(),
             tokens,
             hasher,
@@ -162,6 +166,14 @@ impl Auth {
         let session = self.stores.sessions.find(who.session).await?;
         let live = session.filter(|s| lives(s, &account.user, self.clock.now()));
         live.map(|session| (account.user, session)).ok_or(over)
+    }
+
+    /// Holds an outcome back that invites another try at once, until its turn comes.
+    async fn paced<T>(&self, outcome: Result<T, AuthError>) -> Result<T, AuthError> {
+        if let Err(AuthError::RateLimited { .. } | AuthError::Overloaded { .. }) = outcome {
+            self.refusals.turn().await;
+        }
+        outcome
     }
 
     /// Writes a security event down; what comes back is the wait until a crash can no longer take it, which everything that answers somebody awaits.

@@ -20,6 +20,7 @@ impl Auth {
     /// Signs in with a password: limits, then always one hash, then the rest.
     pub async fn login(&self, caller: &Caller, email: &str, password: Password) -> Result<SignedIn, AuthError> {
         let outcome = self.try_login(caller, email, password).await;
+        let outcome = self.paced(outcome).await;
         let (word, event) = match &outcome {
             Ok(_) => ("succeeded", None),
             Err(AuthError::InvalidCredentials) => ("refused", None),
@@ -211,6 +212,18 @@ mod tests {
         let outcome = login(&world, "ada@example.com", PASSWORD).await;
         assert!(matches!(outcome, Err(AuthError::RateLimited { .. })));
         assert_eq!(world.hasher.hashed(), before);
+    }
+
+    #[tokio::test]
+    async fn refusals_of_a_flood_come_one_after_the_other() {
+        let world = World::new().await;
+        world.register().await;
+        let begun = std::time::Instant::now();
+        let tries = (0..world.limits.per_account_ip.count + 60).map(|_| login(&world, "ada@example.com", "wrong"));
+        let outcomes = futures_util::future::join_all(tries).await;
+        let limited = |outcome: &&Result<SignedIn, AuthError>| matches!(outcome, Err(AuthError::RateLimited { .. }));
+        assert_eq!(outcomes.iter().filter(limited).count(), 60);
+        assert!(begun.elapsed() >= std::time::Duration::from_millis(500));
     }
 
     #[tokio::test]

@@ -62,6 +62,11 @@ impl Auth {
 
     /// Asks a signed-in person for their password again, under the limits of every other guess.
     pub(super) async fn prove(&self, caller: &Caller, account: &Account, password: Password) -> Result<(), AuthError> {
+        let outcome = self.try_to_prove(caller, account, password).await;
+        self.paced(outcome).await
+    }
+
+    async fn try_to_prove(&self, caller: &Caller, account: &Account, password: Password) -> Result<(), AuthError> {
         let key = AccountKey::of(&account.user.email);
         if let Err(refusal) = self.throttle.admit(caller, &key, Door::Guess).await {
             self.record("password.limited", Some(caller), Some(account.user.id), None)

@@ -14,6 +14,11 @@ use crate::store::accounts::Added;
 impl Auth {
     /// Makes an account.
     pub async fn register(&self, caller: &Caller, email: &str, password: Password) -> Result<User, AuthError> {
+        let outcome = self.try_register(caller, email, password).await;
+        self.paced(outcome).await
+    }
+
+    async fn try_register(&self, caller: &Caller, email: &str, password: Password) -> Result<User, AuthError> {
         if !self.registration {
             return Err(AuthError::RegistrationClosed);
         }
