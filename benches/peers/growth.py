@@ -34,8 +34,8 @@ def sample(s, what, size, o):
         tokens = accounts.tokens(size)
     with running(s, "jwt", more, between) as p:
         warm = 0
-        while warm < 2 * (size if what == "tokens" else 5_000):  # every token was seen
-            warm += generate("wrk-tokens", "jwt", 1, tokens=tokens, path=path)["n"]
+        while warm < 1.5 * (size if what == "tokens" else 5_000):  # every token was seen, also those of answers that wrk did not count
+            warm += generate("wrk-tokens", "jwt", 1, tokens=tokens, path=path, begin=warm)["n"]
         time.sleep(0.2)
         meter = Meter(p.pid)
         r = generate("wrk-tokens", "jwt", o.secs, tokens=tokens, path=path)

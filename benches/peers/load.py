@@ -12,7 +12,10 @@ class Upstream:
 
     def __enter__(self):
         self.p = start([compile_c("upstream"), str(PORTS["UP"])], LOAD_CPU)
-        wait_port(PORTS["UP"], self.p)
+        try:
+            wait_port(PORTS["UP"], self.p)
+        except Unfit:
+            raise Unfit(f"the upstream does not start: is port {PORTS['UP']} taken? BENCH_PORT moves all ports")
         return self
 
     def __exit__(self, *_):
@@ -32,7 +35,7 @@ def token():
     return ["-H", "Authorization: Bearer " + open(f"{DIR}/token").read().strip()]
 
 
-def generate(how, listener, seconds, authenticated=True, tokens=None, path="/"):
+def generate(how, listener, seconds, authenticated=True, tokens=None, path="/", begin=0):
     """Loads a listener the way a workload says; returns requests done, rates, latencies, failures."""
     url = address(listener) + ("/100k" if how.endswith("100k") else path)
     authenticated &= listener.endswith("jwt")
@@ -42,7 +45,8 @@ def generate(how, listener, seconds, authenticated=True, tokens=None, path="/"):
     if how == "wrk-close":
         cmd += ["-H", "Connection: close"]
     if how == "wrk-tokens" and authenticated:
-        return wrk(cmd + ["-s", f"{HERE}/wrk/tokens.lua"], url, seconds, {"BENCH_TOKENS": tokens or f"{DIR}/tokens"})
+        return wrk(cmd + ["-s", f"{HERE}/wrk/tokens.lua"], url, seconds, {"BENCH_TOKENS": tokens or f"{DIR}/tokens",
+                                                                                   "BENCH_BEGIN": str(begin)})
     return wrk(cmd + (token() if authenticated else []), url, seconds)
 
 

@@ -1,15 +1,15 @@
 #!/usr/bin/env python3
 """Gateward beside other proxies, and against its own targets: measures, tabulates and draws.
 
-    python3 benches/peers/run.py all --rounds 5 --secs 6      everything; rewrites figures/, prints the Markdown
+    python3 benches/peers/run.py all --rounds 5 --secs 6      everything; rewrites figures/ and the README's table
     python3 benches/peers/run.py check                        does every system do the work?
     python3 benches/peers/run.py proxied --workloads W1,W3    one part: proxied isolation logins refresh growth startup instructions
     python3 benches/peers/run.py report                       the tables of what was measured last; changes nothing
-    python3 benches/peers/run.py draw                         the same into figures/
+    python3 benches/peers/run.py draw                         the same into figures/ and README.md
 
 The file README.md beside this one says what is measured, how, and what it needs. Samples are appended to --out, which `all` begins anew.
 """
-import argparse, fcntl, json, os, platform, subprocess, sys, time
+import argparse, contextlib, fcntl, json, os, platform, subprocess, sys, time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import figures, fixtures, growth, instructions, isolation, load, logins, machine, pictures, proxied, refresh, startup, systems, tables, targets
@@ -20,6 +20,7 @@ NOW = "proxied,logins,refresh,isolation,startup,growth,instructions"
 PEERS = "gateward,gateward-public,haproxy,nginx,nginx-noauth,envoy-cache"
 WORKLOADS = "W1,W3,W4,W4p,W5,W5p,W6,W7,W8,W8t"
 FOLDER = os.path.join(machine.HERE, "figures")
+README = os.path.join(machine.ROOT, "README.md")
 
 
 def options():
@@ -71,7 +72,7 @@ def keeper(o):
 def measure(o, parts, known):
     lock = open(os.environ["BENCH_LOCK"], "a") if os.environ.get("BENCH_LOCK") else None
     os.sched_setaffinity(0, machine.LOAD_CPU)
-    with load.Upstream():
+    with load.Upstream() if set(parts) - {"instructions"} else contextlib.nullcontext():
         for part in parts:
             if lock:
                 fcntl.flock(lock, fcntl.LOCK_EX)
@@ -113,6 +114,20 @@ def draw(found):
     for name, text in texts.items():
         with open(os.path.join(FOLDER, name), "w") as f:
             f.write(text)
+    put_into_readme(found)
+
+
+def put_into_readme(found):
+    """The targets' table and what it was measured on, between the marks that stand there."""
+    with open(README) as f:
+        text = f.read()
+    begin, end = "<!-- figures: written by benches/peers/run.py -->\n", "<!-- /figures -->"
+    before, mark, rest = text.partition(begin)
+    _, close, after = rest.partition(end)
+    if not (mark and close):
+        sys.exit(f"{README} has no place for the figures")
+    with open(README, "w") as f:
+        f.write(f"{before}{begin}\n{targets.table(found['targets'])}\n\n{tables.machine(found)}\n\n{end}{after}")
 
 
 def check(o, known):
@@ -141,6 +156,11 @@ def main():
     if load.missing():
         sys.exit("missing: " + ", ".join(load.missing()))
     os.makedirs(machine.DIR, exist_ok=True)
+    alone = open(os.path.join(machine.DIR, "in-use"), "w")
+    try:
+        fcntl.flock(alone, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        sys.exit(f"another run works in {machine.DIR}; BENCH_DIR names another folder, BENCH_PORT other ports")
     fixtures.make(machine.DIR)
     known = systems.load([os.path.join(machine.HERE, "systems.toml")] + o.systems)
     missing = installed(o, known)
