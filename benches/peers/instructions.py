@@ -27,7 +27,7 @@ BENCHMARKS = [
 def count(benches, name, argument, step, iterations):
     with tempfile.TemporaryDirectory() as d:
         cmd = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={d}/out", f"--toggle-collect=benches::*::{step}", benches, "--bench",
-               "--exact", "--sample-count", "1", "--sample-size", str(iterations), f"benches::{name}" + (f"::{argument}" if argument else "")]
+               "--exact", "--sample-count", str(iterations), "--sample-size", "1", f"benches::{name}" + (f"::{argument}" if argument else "")]
         done = subprocess.run(cmd, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=900, check=False)
         said = re.search(r"Collected : (\d+)", done.stderr.decode())
         if done.returncode or not said or said[1] == "0":

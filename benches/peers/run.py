@@ -6,10 +6,11 @@
     python3 benches/peers/run.py proxied --workloads W1,W3    one part: proxied isolation logins refresh growth startup instructions
     python3 benches/peers/run.py report                       the tables of what was measured last; changes nothing
     python3 benches/peers/run.py draw                         the same into figures/ and README.md
+    python3 benches/peers/run.py compare --earlier a.jsonl    how far apart are two runs?
 
 The file README.md beside this one says what is measured, how, and what it needs. Samples are appended to --out, which `all` begins anew.
 """
-import argparse, contextlib, fcntl, json, os, platform, subprocess, sys, time
+import argparse, contextlib, fcntl, json, os, platform, re, subprocess, sys, time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import figures, fixtures, growth, instructions, isolation, load, logins, machine, pictures, proxied, refresh, startup, systems, tables, targets
@@ -25,7 +26,7 @@ README = os.path.join(machine.ROOT, "README.md")
 
 def options():
     a = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    a.add_argument("what", choices=["all", "check", "report", "draw", *PARTS])
+    a.add_argument("what", choices=["all", "check", "report", "draw", "compare", *PARTS])
     a.add_argument("--parts", default=NOW, help="what `all` is made of")
     a.add_argument("--peers", default=PEERS)
     a.add_argument("--workloads", default=WORKLOADS)
@@ -35,6 +36,7 @@ def options():
     a.add_argument("--grow-to", type=int, default=1_000_000, help="leave out what is larger in `growth`")
     a.add_argument("--systems", action="append", default=[], help="more systems (TOML)")
     a.add_argument("--out", default=os.path.join(machine.DIR, "samples.jsonl"), help="samples are appended here")
+    a.add_argument("--earlier", help="samples of another run, for `compare`")
     a.add_argument("--max-wait", type=float, default=0.08, help="a sample whose proxy waited this share of the time for its CPU is taken again")
     a.add_argument("--patience", type=float, default=60, help="seconds to wait before a sample for the machine to fall quiet")
     o = a.parse_args()
@@ -91,18 +93,24 @@ def about(o, missing, known):
     for program, flag in {systems.program(known[n]): "-v" if n != "caddy" and not n.startswith("envoy") else "--version" for n in o.peers
                           if not n.startswith("gateward")}.items():
         said = subprocess.run([program, flag], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False).stdout.decode().split("\n")
-        versions.append(next((line.strip() for line in said if line.strip()), program).split(" - ")[0])
+        versions.append(version(program, said))
     return {"cpu": cpu, "cpus": os.cpu_count(), "kernel": platform.release(), "peers": versions, "missing": missing, "rounds": o.rounds,
             "secs": o.secs}
 
 
-def results(o):
+def version(program, said):
+    """A program's name and number, whatever else it says of itself."""
+    number = re.search(r"\d+\.\d+(\.\d+)*", re.sub(r"\b[0-9a-f]{40}\b", "", "\n".join(said)))
+    return os.path.basename(program) + (f" {number[0]}" if number else "")
+
+
+def results(o, samples):
     try:
-        with open(o.out + ".about") as f:
+        with open(samples + ".about") as f:
             told = json.load(f)
-        rows = figures.read(o.out)
+        rows = figures.read(samples)
     except FileNotFoundError:
-        sys.exit(f"nothing was measured yet ({o.out})")
+        sys.exit(f"nothing was measured yet ({samples})")
     found = {"machine": told} | figures.make(rows, o.max_wait)
     return found | {"targets": targets.judge(found)}
 
@@ -147,10 +155,14 @@ def check(o, known):
 def main():
     o = options()
     if o.what in ("report", "draw"):
-        found = results(o)
+        found = results(o, o.out)
         if o.what == "draw":
             draw(found)
         return print(tables.all_of_them(found))
+    if o.what == "compare":
+        if not o.earlier:
+            sys.exit("--earlier names the samples of the other run")
+        return print(targets.compare(results(o, o.earlier)["targets"], results(o, o.out)["targets"]))
     if not machine.has_two_cpus():
         sys.exit("needs CPUs 0 and 1")
     if load.missing():
@@ -171,7 +183,7 @@ def main():
     with open(o.out + ".about", "w") as f:
         json.dump(about(o, missing, known), f)
     measure(o, o.parts if o.what == "all" else [o.what], known)
-    found = results(o)
+    found = results(o, o.out)
     if o.what == "all":
         draw(found)
     print(tables.all_of_them(found))

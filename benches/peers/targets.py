@@ -80,3 +80,13 @@ def table(lines):
         out.append(f"| {line['id']} | {line['what']} | {sign} {w(line['target'])}{unit} | {sign} {w(line['stretch'])} | {reached} "
                    f"| {line['meets']} | `{line['command'].removeprefix(RUN + ' ')}` |")
     return "\n".join(out)
+
+
+def compare(earlier, later):
+    """Two runs beside each other, as Markdown: how far apart are they?"""
+    out = ["| | what | earlier | later | apart |", "|---|---|---:|---:|---:|"]
+    for a, b in zip(earlier, later):
+        if a["reached"] and b["reached"]:
+            x, y = a["reached"]["median"], b["reached"]["median"]
+            out.append(f"| {a['id']} | {a['what']} | {written(x, a['unit'])} | {written(y, b['unit'])} | {abs(y - x) / x:.1%} |")
+    return "\n".join(out)
