@@ -1,6 +1,6 @@
 """Samples become figures: medians with their ranges, ratios taken within a round.
 
-A sample whose proxy waited too long for its CPU is left out, unless nothing else is there; how many were is told.
+A sample during which CPU 0 worked too long for others is left out, unless nothing else is there; how many were is told.
 """
 import collections, json, statistics
 
@@ -15,10 +15,10 @@ def read(path):
         return [json.loads(line) for line in f]
 
 
-def fit(rows, max_wait):
+def fit(rows, max_disturbed):
     """The samples that count."""
     good = [r for r in rows if "fail" not in r]
-    undisturbed = [r for r in good if r.get("waited", 0) < max_wait]
+    undisturbed = [r for r in good if r.get("disturbed", 0) < max_disturbed]
     return undisturbed or good
 
 
@@ -36,18 +36,20 @@ def ratios(numerators, denominators, key):
     return spread(found) if found else None
 
 
-def make(rows, max_wait):
+def make(rows, max_disturbed):
     parts = by(rows, "part")
-    figures = {name: f(fit(parts.get((name,), []), max_wait)) for name, f in {
+    figures = {name: f(fit(parts.get((name,), []), max_disturbed)) for name, f in {
         "proxied": proxied, "isolation": isolation, "logins": logins, "refresh": refresh, "growth": growth,
         "startup": startup, "instructions": instructions}.items()}
     figures["failures"] = sorted({f"{r['part']} {r.get('workload', r.get('what', r.get('meanwhile', r.get('store', ''))))} "
                                   f"{r.get('system', r.get('size', ''))}: {r['fail']}" for r in rows if "fail" in r})
     measured = [r for r in rows if "fail" not in r]
-    figures["left_out"] = sum(r.get("waited", 0) >= max_wait for r in measured)
+    figures["left_out"] = sum(r.get("disturbed", 0) >= max_disturbed for r in measured)
     figures["samples"] = len(measured)
-    waited = [r["waited"] for r in measured if "waited" in r]
-    figures["waited"] = spread(waited) if waited else None
+    disturbed = [r["disturbed"] for r in measured if "disturbed" in r]
+    figures["disturbed"] = spread(disturbed) if disturbed else None
+    # Beyond this, neither tails nor ratios say anything of the proxies.
+    figures["quiet"] = bool(disturbed) and statistics.median(disturbed) <= 0.05
     return figures
 
 

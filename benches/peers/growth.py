@@ -3,11 +3,12 @@
 Routes, revocations, live tokens and accounts grow one at a time; W3 is measured at each size. Each curve begins with
 its own smallest size in the same round. Memory is what the process has after the load, once it stands still.
 """
-import subprocess, time
+import time
 
 import accounts
 from load import generate
 from machine import DIR, Meter, Unfit, quiet, settled_pss_kb
+from sampling import take
 from systems import program, running
 
 SIZES = {
@@ -42,7 +43,7 @@ def sample(s, what, size, o):
         used = meter.read()
         if r["errors"]:
             raise Unfit(f"{r['errors']} requests were refused")
-        return {"cpu_us": used["cpu_us"] / r["n"], "rps": r["rps"], "p99": r["p99"], "waited": used["waited"],
+        return {"cpu_us": used["cpu_us"] / r["n"], "rps": r["rps"], "p99": r["p99"], "disturbed": used["disturbed"],
                 "pss_kb": settled_pss_kb(p.pid)}
 
 
@@ -51,11 +52,8 @@ def measure(o, systems, keep):
         for what, sizes in SIZES.items():
             for size in [n for n in sizes if n <= o.grow_to]:
                 row = {"part": "growth", "what": what, "size": size, "round": rnd}
-                try:
-                    keep(row | sample(systems["gateward"], what, size, o))
-                except (Unfit, OSError, subprocess.SubprocessError) as e:
-                    keep(row | {"fail": str(e)})
+                take(o, keep, row, lambda: sample(systems["gateward"], what, size, o))
 
 
 def told(r):
-    return f"{r['cpu_us']:.2f} µs a request, {r['pss_kb'] / 1024:.1f} MiB, p99 {r['p99']:.0f} µs, waited {r['waited']:.1%}"
+    return f"{r['cpu_us']:.2f} µs a request, {r['pss_kb'] / 1024:.1f} MiB, p99 {r['p99']:.0f} µs, for others {r['disturbed']:.1%}"

@@ -7,6 +7,7 @@ import re, subprocess, tempfile
 
 import yardstick
 from machine import Unfit
+from sampling import take
 
 FEW, MANY = 100, 1_100
 # benchmark, its argument, the function that is the step
@@ -35,15 +36,16 @@ def count(benches, name, argument, step, iterations):
         return int(said[1])
 
 
-def measure(_, __, keep):
+def each(benches, name, argument, step):
+    few, many = (count(benches, name, argument, step, n) for n in (FEW, MANY))
+    return {"instructions": (many - few) / (MANY - FEW)}
+
+
+def measure(o, _, keep):
     benches = yardstick.program()
     for name, argument, step in BENCHMARKS:
         row = {"part": "instructions", "benchmark": name + (f" {argument}" if argument else "")}
-        try:
-            few, many = (count(benches, name, argument, step, n) for n in (FEW, MANY))
-            keep(row | {"instructions": (many - few) / (MANY - FEW)})
-        except (Unfit, OSError, subprocess.SubprocessError) as e:
-            keep(row | {"fail": str(e)})
+        take(o, keep, row, lambda: each(benches, name, argument, step))
 
 
 def told(r):

@@ -8,7 +8,8 @@ import contextlib, http.client, os, signal, subprocess, threading, time
 
 import accounts
 from load import WRK, address, pace
-from machine import DIR, HERE, LOAD_CPU, Meter, Unfit, compile_c, quiet, start, stop
+from machine import DIR, HERE, LOAD_CPU, Meter, compile_c, quiet, start, stop
+from sampling import take
 from stores import Redis
 from systems import PORTS, program, running
 
@@ -105,7 +106,7 @@ def sample(s, name, o):
             meter = Meter(p.pid)
             r = pace("jwt", RATE, o.secs)
             used = meter.read()
-    return r | {k: used[k] for k in ("waited", "busy0", "busy1")}
+    return r | {k: used[k] for k in ("disturbed", "busy0", "busy1")}
 
 
 def measure(o, systems, keep):
@@ -113,10 +114,7 @@ def measure(o, systems, keep):
     for rnd in range(o.rounds):
         for name in MEANWHILE:
             row = {"part": "isolation", "meanwhile": name, "round": rnd}
-            try:
-                keep(row | sample(systems["gateward"], name, o))
-            except (Unfit, OSError, subprocess.SubprocessError) as e:
-                keep(row | {"fail": str(e)})
+            take(o, keep, row, lambda: sample(systems["gateward"], name, o))
 
 
 def told(r):

@@ -3,13 +3,12 @@
 Sign-ins a second of the whole gateway over bare Argon2id hashes a second (same crate, parameters, number of threads and
 priority), both with CPU 0 alone: whatever else a sign-in does is taken from the hashing thread's only core.
 """
-import subprocess
-
 import accounts
 import yardstick
 from isolation import OPEN_LIMITS
 from load import address, wrk
 from machine import DIR, HERE, Meter, Unfit, quiet
+from sampling import take
 from systems import program, running
 
 PEOPLE = 1000
@@ -29,17 +28,13 @@ def sample(s, benches, o):
         raise Unfit(f"not every sign-in succeeded: {r['status']}")
     raw = yardstick.hashes(benches, config, o.secs)
     return {"logins": r["rps"], "hashes": raw["per_second"], "ratio": r["rps"] / raw["per_second"],
-            "cpu_us": used["cpu_us"] / r["n"], "hash_cpu_us": raw["cpu_us"], "waited": used["waited"]}
+            "cpu_us": used["cpu_us"] / r["n"], "hash_cpu_us": raw["cpu_us"], "disturbed": used["disturbed"]}
 
 
 def measure(o, systems, keep):
     benches = yardstick.program()
     for rnd in range(o.rounds):
-        row = {"part": "logins", "round": rnd}
-        try:
-            keep(row | sample(systems["gateward"], benches, o))
-        except (Unfit, OSError, subprocess.SubprocessError) as e:
-            keep(row | {"fail": str(e)})
+        take(o, keep, {"part": "logins", "round": rnd}, lambda: sample(systems["gateward"], benches, o))
 
 
 def told(r):

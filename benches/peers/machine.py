@@ -95,6 +95,9 @@ class Meter:
             a, b = self.cpus[c], cpus[c]
             r["busy" + c] = (b[0] - a[0]) / max(b[1] - a[1], 1)
             r["steal" + c] = (b[2] - a[2]) / max(b[1] - a[1], 1)
+        # What CPU 0 did for somebody else. A process's own threads wait for each other too, so its waiting alone proves nothing.
+        work = (cpus["0"][3] - self.cpus["0"][3]) / max(cpus["0"][1] - self.cpus["0"][1], 1)
+        r["disturbed"] = max(0.0, work - used / 1e6 / (time.monotonic() - self.began))
         return r
 
 
@@ -123,11 +126,12 @@ def ticks(pid):
 
 
 def busy():
+    """By CPU: ticks busy, in all, stolen by the host, and busy outside interrupts."""
     r = {}
     for line in open("/proc/stat"):
         if line.startswith("cpu") and line[3] in "01":
             f = [int(x) for x in line.split()[1:]]
-            r[line[3]] = f[0] + f[1] + f[2] + f[5] + f[6], sum(f[:8]), f[7]
+            r[line[3]] = f[0] + f[1] + f[2] + f[5] + f[6], sum(f[:8]), f[7], f[0] + f[1] + f[2]
     return r
 
 

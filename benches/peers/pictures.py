@@ -44,22 +44,25 @@ def bars(figures):
     """CPU time a request, one group of bars a workload."""
     from proxied import WORKLOADS
     sheet = Sheet(860, "CPU time of one proxied request, µs (shorter is better)")
-    left, right = 170, 700
+    left, right = 170, 680
     for name, w in figures["proxied"].items():
         if w["key"] != "cpu_us":
             continue
-        sheet.text(20, sheet.y + 14, f"{name}  {WORKLOADS[name][2]}", "ink")
+        sheet.text(20, sheet.y + 14, f"{name} · {WORKLOADS[name][2]}", "ink")
         sheet.y += 22
-        longest = max(t["cpu_us"]["median"] for t in w["systems"].values())
+        # What is far beyond ours is cut off, so that the others can be told apart.
+        ours = w["systems"].get("gateward", {}).get("cpu_us", {}).get("median", float("inf"))
+        longest = min(max(t["cpu_us"]["median"] for t in w["systems"].values()), 3 * ours)
         for system, t in w["systems"].items():
             c = t["cpu_us"]
             scale = (right - left) / longest
             sheet.text(left - 8, sheet.y + 13, system, "ink" if system == "gateward" else "soft", "end")
-            sheet.box(left, sheet.y + 2, c["median"] * scale, 14, "ours" if system.startswith("gateward") else "other")
-            sheet.line(left + c["low"] * scale, sheet.y + 9, left + min(c["high"], longest * 1.1) * scale, sheet.y + 9, "range")
-            ratio = w["ratios"].get(system)
-            over = f"   Gateward {ratio['median']:.2f} ×" if ratio else ""
-            sheet.text(left + max(c["median"], min(c["high"], longest * 1.1)) * scale + 8, sheet.y + 13, f"{c['median']:.1f}{over}", "ink num")
+            place = lambda v: left + min(v, longest) * scale
+            sheet.box(left, sheet.y + 2, place(c["median"]) - left, 14, "ours" if system.startswith("gateward") else "other")
+            sheet.line(place(c["low"]), sheet.y + 9, place(c["high"]), sheet.y + 9, "range")
+            ratio, beyond = w["ratios"].get(system), "… " if c["median"] > longest else ""
+            over = f" · Gateward {ratio['median']:.2f} ×" if ratio else ""
+            sheet.text(place(max(c["median"], c["high"])) + 8, sheet.y + 13, f"{beyond}{c['median']:.1f}{over}", "ink num")
             sheet.y += 20
         sheet.y += 12
     return sheet.svg(sheet.y + 6)
@@ -67,15 +70,15 @@ def bars(figures):
 
 def targets(lines):
     """What was reached as a share of the target, so that one mark fits all."""
-    sheet = Sheet(860, "What was reached, as a share of the target (left of the mark is better)")
-    left, right, most = 430, 760, 2.0
+    sheet = Sheet(960, "What was reached, as a share of the target (left of the mark is better)")
+    left, right, most = 500, 850, 2.0
     mark, top = left + (right - left) / most, sheet.y
     for line in lines:
         r = line["reached"]
-        sheet.text(20, sheet.y + 13, f"{line['id']}  {line['what'].replace('`', '')}", "ink")
+        sheet.text(20, sheet.y + 13, f"{line['id']} · {line['what'].replace('`', '')}", "ink")
         if r:
             share = line["target"] / r["median"] if line["more_is_better"] else r["median"] / line["target"]
-            cls = {"stretch": "good", "target": "fair", "no": "bad"}[line["meets"]]
+            cls = {"stretch": "good", "target": "fair", "no": "bad"}.get(line["meets"], "other")
             length = min(share, most) * (right - left) / most
             sheet.box(left, sheet.y + 2, length, 14, cls)
             unit = "×" if line["unit"] == "×" else line["unit"]
@@ -86,7 +89,7 @@ def targets(lines):
         sheet.y += 22
     sheet.line(mark, top - 4, mark, sheet.y, "mark")
     sheet.text(mark, sheet.y + 16, "target", "soft", "middle")
-    sheet.text(20, sheet.y + 16, "green: better than the stretch target; yellow: than the target", "soft")
+    sheet.text(20, sheet.y + 16, "green: as good as the stretch target; yellow: as the target; grey: a trial on a machine that was not quiet", "soft")
     return sheet.svg(sheet.y + 30)
 
 
@@ -109,7 +112,7 @@ def chart(sheet, x, y, what, points, key, unit, scale):
     for share in (0, 0.5, 1):
         v = most / 1.15 * share
         sheet.line(left, height(v), right, height(v), "line")
-        sheet.text(left - 8, height(v) + 4, f"{v:.0f} {unit}", "soft num", "end")
+        sheet.text(left - 10, height(v) + 4, f"{v:.0f} {unit}", "soft num", "end")
     band = [(place(i), height(h)) for i, (_, _, h) in enumerate(values)] + [(place(i), height(lo)) for i, (lo, _, _) in reversed(list(enumerate(values)))]
     sheet.parts.append('<polygon class="band" points="' + " ".join(f"{a:.1f},{b:.1f}" for a, b in band) + '"/>')
     path = [(place(i), height(m)) for i, (_, m, _) in enumerate(values)]
@@ -117,7 +120,8 @@ def chart(sheet, x, y, what, points, key, unit, scale):
     for (a, b), p in zip(path, points):
         sheet.parts.append(f'<circle cx="{a:.1f}" cy="{b:.1f}" r="3.5" class="dot"/>')
         sheet.text(a, bottom + 18, f"{p['size']:,}", "soft num", "middle")
-        sheet.text(a, b - 9, f"{p[key]['median'] / scale:.1f}", "ink num", "middle")
+        anchor = "start" if p is points[0] else "end" if p is points[-1] else "middle"
+        sheet.text(a, b - 9, f"{p[key]['median'] / scale:.1f}", "ink num", anchor)
 
 
 def all_of_them(figures):

@@ -6,7 +6,8 @@ Every sample starts a fresh proxy, warms it up, loads it and takes its CPU time 
 import time
 
 from load import Idle, generate
-from machine import Meter, Unfit, progress, pss_kb, quiet
+from machine import Meter, Unfit, pss_kb, quiet
+from sampling import take
 from systems import running
 
 # name: (listener, how, what it is, systems)
@@ -63,24 +64,12 @@ def measure(o, systems, keep):
         chosen = [systems[n] for n in o.peers if WORKLOADS[w][0] in systems[n]["has"]]
         for rnd in range(o.rounds):
             for s in chosen if rnd % 2 == 0 else chosen[::-1]:
-                keep({"part": "proxied", "workload": w, "system": s["name"], "round": rnd} | attempt(s, w, o))
-
-
-def attempt(s, workload, o):
-    """A sample, taken again when another job had the proxy's CPU."""
-    try:
-        for _ in range(3):
-            r = sample(s, workload, o)
-            if r.get("waited", 0) < o.max_wait:
-                break
-            progress(f"{workload} {s['name']}: CPU 0 was shared ({r['waited']:.0%}), again")
-    except Exception as e:  # one system's failure must not end the others' run
-        return {"fail": str(e) or repr(e)}
-    return r
+                row = {"part": "proxied", "workload": w, "system": s["name"], "round": rnd}
+                take(o, keep, row, lambda: sample(s, w, o))
 
 
 def told(r):
     if "per_conn" in r:
         return f"{r['per_conn']:.0f} bytes a connection"
     return (f"{r['cpu_us']:.2f} µs  {r['rps']:.0f}/s p50 {r['p50']:.0f} p99 {r['p99']:.0f} "
-            f"cpu0 {r['busy0']:.0%} cpu1 {r['busy1']:.0%} waited {r['waited']:.1%} errors {r['errors']} {r['sock']}")
+            f"cpu0 {r['busy0']:.0%} cpu1 {r['busy1']:.0%} waited {r['waited']:.1%} for others {r['disturbed']:.1%} errors {r['errors']} {r['sock']}")

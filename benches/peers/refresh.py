@@ -4,13 +4,14 @@ CPU time of the gateway for each rotation, over that of one RS256 signature with
 round; with sessions in SQLite and in Redis (whose own CPU time is shown apart). 64 sessions are rotated in turn over 16
 connections, each with the token that its last answer brought.
 """
-import contextlib, subprocess
+import contextlib
 
 import accounts
 import yardstick
 from isolation import OPEN_LIMITS
 from load import address, wrk
 from machine import DIR, HERE, Meter, Unfit, quiet
+from sampling import take
 from stores import Redis
 from systems import program, running
 
@@ -48,7 +49,7 @@ def sample(s, store, benches, o):
         elsewhere = other.read()["cpu_us"] if other else 0
     raw = yardstick.signatures(benches, f"{DIR}/rsa.key", min(o.secs, 3))["cpu_us"]
     return {"cpu_us": used["cpu_us"] / r["n"], "signature_us": raw, "ratio": used["cpu_us"] / r["n"] / raw, "rps": r["rps"],
-            "p99": r["p99"], "store_us": elsewhere / r["n"], "waited": used["waited"]}
+            "p99": r["p99"], "store_us": elsewhere / r["n"], "disturbed": used["disturbed"]}
 
 
 def measure(o, systems, keep):
@@ -56,10 +57,7 @@ def measure(o, systems, keep):
     for rnd in range(o.rounds):
         for store in STORES:
             row = {"part": "refresh", "store": store, "round": rnd}
-            try:
-                keep(row | sample(systems["gateward"], store, benches, o))
-            except (Unfit, OSError, subprocess.SubprocessError) as e:
-                keep(row | {"fail": str(e)})
+            take(o, keep, row, lambda: sample(systems["gateward"], store, benches, o))
 
 
 def told(r):

@@ -37,7 +37,7 @@ def options():
     a.add_argument("--systems", action="append", default=[], help="more systems (TOML)")
     a.add_argument("--out", default=os.path.join(machine.DIR, "samples.jsonl"), help="samples are appended here")
     a.add_argument("--earlier", help="samples of another run, for `compare`")
-    a.add_argument("--max-wait", type=float, default=0.08, help="a sample whose proxy waited this share of the time for its CPU is taken again")
+    a.add_argument("--max-disturbed", type=float, default=0.08, help="a sample is taken again when CPU 0 worked for others this share of the time")
     a.add_argument("--patience", type=float, default=60, help="seconds to wait before a sample for the machine to fall quiet")
     o = a.parse_args()
     o.peers, o.workloads, o.parts = o.peers.split(","), o.workloads.split(","), o.parts.split(",")
@@ -111,7 +111,7 @@ def results(o, samples):
         rows = figures.read(samples)
     except FileNotFoundError:
         sys.exit(f"nothing was measured yet ({samples})")
-    found = {"machine": told} | figures.make(rows, o.max_wait)
+    found = {"machine": told} | figures.make(rows, o.max_disturbed)
     return found | {"targets": targets.judge(found)}
 
 

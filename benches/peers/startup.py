@@ -6,6 +6,7 @@ the first whole answer of a proxied public route; the port is tried every quarte
 import socket, ssl, time
 
 from machine import DIR, PROXY_CPU, Unfit, quiet, start, stop
+from sampling import take
 from systems import PORTS, render, running
 
 STARTS = 4
@@ -45,10 +46,7 @@ def measure(o, systems, keep):
     for rnd in range(o.rounds):
         for listener in ("tls", "plain"):
             row = {"part": "startup", "listener": listener, "round": rnd}
-            try:
-                keep(row | sample(systems["gateward"], listener, o))
-            except (Unfit, OSError) as e:
-                keep(row | {"fail": str(e)})
+            take(o, keep, row, lambda: sample(systems["gateward"], listener, o))
 
 
 def told(r):

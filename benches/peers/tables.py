@@ -16,11 +16,11 @@ def all_of_them(figures):
 
 
 def machine(figures):
-    m, waited = figures["machine"], figures["waited"]
+    m, others = figures["machine"], figures["disturbed"]
     versions = ", ".join(m["peers"]) or "none"
     missing = f" Not installed, left out: {', '.join(m['missing'])}." if m["missing"] else ""
-    share = f" The proxy waited {waited['median']:.1%} of the time for its CPU (at most {waited['high']:.1%})." if waited else ""
-    noisy = " **The machine was not quiet: a trial, not figures to lean on.**" if waited and waited["median"] > 0.05 else ""
+    share = f" CPU 0 worked for others {others['median']:.1%} of the time (at most {others['high']:.1%})." if others else ""
+    noisy = " **The machine was not quiet: a trial, not figures to lean on.**" if not figures["quiet"] else ""
     left = f" {figures['left_out']} of {figures['samples']} samples left out: another job had the proxy's CPU." if figures["left_out"] else ""
     return f"Measured on {m['cpus']} × {m['cpu']}, Linux {m['kernel']}, {m['rounds']} round{'s' * (m['rounds'] > 1)} of {m['secs']} s; beside {versions}.{missing}{share}{left}{noisy}"
 

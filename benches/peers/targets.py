@@ -59,6 +59,8 @@ def judge(figures):
             line["meets"] = "stretch" if enough(stretch) else "target" if enough(target) else "no"
             if number == "P8" and figures["isolation"]["flood"]["failed"]:
                 line["meets"] = "no"
+            if not figures["quiet"]:
+                line["meets"] = "trial only"
         lines.append(line)
     return lines
 
