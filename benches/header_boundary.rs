@@ -67,6 +67,7 @@ fn strip_and_tell(bencher: Bencher<'_, '_>) {
     let origin = Origin {
         caller: caller(),
         peer: caller().ip,
+        peer_text: HeaderValue::from_static("192.0.2.1"),
         trusted: false,
         https: true,
         authority: Authority::from_static("app.example.com"),

@@ -113,6 +113,10 @@ impl EphemeralStore for Listed {
         Ok(false)
     }
 
+    async fn remembered_until(&self, _: &str) -> Result<Option<Timestamp>, StoreError> {
+        Ok(None)
+    }
+
     async fn purge(&self, _: Timestamp) -> Result<u64, StoreError> {
         Ok(0)
     }

@@ -25,6 +25,7 @@ mod secrets;
 mod security_table;
 mod server;
 mod servers;
+mod shared;
 mod sign_in;
 mod store_contract;
 mod tokens;

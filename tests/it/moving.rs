@@ -15,7 +15,7 @@ use gateward::store::sessions::Bookmark;
 use gateward::telemetry::Metrics;
 use serde_json::json;
 
-use crate::servers::shared::{ISSUER, SECRET, SharedStores, write_secret};
+use crate::shared::{ISSUER, SECRET, SharedStores, write_secret};
 use crate::world::person::{login, refresh};
 use crate::world::process::{Outcome, command};
 use crate::world::{Client, PASSWORD, Upstream, World, until};

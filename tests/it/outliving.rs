@@ -12,7 +12,7 @@ use serde_json::Value;
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
-use crate::servers::shared::SharedStores;
+use crate::shared::SharedStores;
 use crate::world::forge::part;
 use crate::world::person::refresh;
 use crate::world::{Answer, Client, Person, Upstream, World, until};

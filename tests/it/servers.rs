@@ -7,8 +7,6 @@ pub mod line;
 pub mod postgres;
 #[path = "servers/redis.rs"]
 pub mod redis;
-#[path = "servers/shared.rs"]
-pub mod shared;
 
 use std::io::Write as _;
 use std::net::{SocketAddr, TcpListener, TcpStream};

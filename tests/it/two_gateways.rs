@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::servers::shared::SharedStores;
+use crate::shared::SharedStores;
 use crate::world::person::refresh;
 use crate::world::{Client, Person, Upstream, World};
 

@@ -1,7 +1,7 @@
 //! PostgreSQL and Redis as gateways share them: a database and a server that nobody else uses, and gateways on both.
 
-use super::postgres::{PASSWORD as DATABASE_PASSWORD, Postgres, USER};
-use super::redis::LentRedis;
+use crate::servers::postgres::{PASSWORD as DATABASE_PASSWORD, Postgres, USER};
+use crate::servers::redis::LentRedis;
 use crate::world::{Config, Upstream, World};
 
 /// 32 bytes that every gateway on them knows.
