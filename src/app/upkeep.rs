@@ -41,6 +41,8 @@ pub fn start(
 
 /// Looks once at everything that readiness depends on.
 pub async fn look(rooms: &Rooms, readiness: &Readiness) {
+    // Until they were read they are no better than missing, whichever store answers first.
+    readiness.set("keys", Err("not read yet".to_owned()));
     Parts::of(rooms).look(readiness).await;
 }
 

