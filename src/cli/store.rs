@@ -32,7 +32,7 @@ pub enum Command {
     /// Copy accounts, signing keys, live sessions and revocations to the stores of another configuration
     ///
     /// Stop the gateways of --from first: what happens there meanwhile is not taken along. Both files must name secret files of the same content.
-    /// It may be run again, after it was cut off or later: it never sets anything back, and never brings back what ended at --to.
+    /// Run it again to complete one that was cut off, before gateways start on --to; or later: it sets nothing back there.
     Copy {
         /// Configuration of the stores to copy from, which stay as they are
         #[arg(long, value_name = "FILE")]
@@ -101,7 +101,8 @@ fn is_worth_while(from: &Settings, to: &Settings) -> Result<(), CliError> {
         && super::healthcheck::is_answered(address)
     {
         return refused(format!(
-            "a gateway runs on the stores of --from (it answers at {address}); stop it first, or what happens there meanwhile is lost"
+            "a gateway answers at {address}, the server.admin of --from: stop it first, or what happens there meanwhile is lost; if it is the \
+             one on the stores of --to, give it or --from another address"
         ));
     }
     Ok(())
