@@ -284,7 +284,7 @@ proptest! {
         let request = Request::builder().uri("/").header(HOST, value).body(()).unwrap();
         if let Ok(authority) = check(&peer(None), &request) {
             prop_assert_eq!(authority.as_str(), host.to_ascii_lowercase());
-            prop_assert_eq!(authority.as_str().parse::<Authority>().unwrap(), authority.clone());
+            prop_assert_eq!(&authority.as_str().parse::<Authority>().unwrap(), &authority);
             prop_assert!(is_authority(authority.as_str()) && !host.contains(['@', ',', '/', ' ', '%']));
         }
     }

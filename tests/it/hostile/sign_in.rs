@@ -82,7 +82,7 @@ async fn the_time_an_answer_takes_tells_nothing_either() {
     for number in 0..1000 {
         let account = number % ACCOUNTS;
         let mut pair = [("known", &mut known), ("never", &mut unknown)];
-        if number / ACCOUNTS % 2 == 0 {
+        if (number / ACCOUNTS).is_multiple_of(2) {
             pair.reverse();
         }
         for (name, times) in pair {
