@@ -6,7 +6,7 @@ its own smallest size in the same round. Memory is what the process has after th
 import time
 
 import accounts
-from load import generate
+from load import generate, warm_up
 from machine import DIR, Meter, Unfit, quiet, settled_pss_kb
 from sampling import take
 from systems import program, running
@@ -34,9 +34,7 @@ def sample(s, what, size, o):
     elif what == "tokens":
         tokens = accounts.tokens(size)
     with running(s, "jwt", more, between) as p:
-        warm = 0
-        while warm < 1.5 * (size if what == "tokens" else 5_000):  # every token was seen, also those of answers that wrk did not count
-            warm += generate("wrk-tokens", "jwt", 1, tokens=tokens, path=path, begin=warm)["n"]
+        warm_up("wrk-tokens", "jwt", True, tokens, path, size if what == "tokens" else 5_000)
         time.sleep(0.2)
         meter = Meter(p.pid)
         r = generate("wrk-tokens", "jwt", o.secs, tokens=tokens, path=path)

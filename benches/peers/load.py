@@ -50,6 +50,16 @@ def generate(how, listener, seconds, authenticated=True, tokens=None, path="/", 
     return wrk(cmd + (token() if authenticated else []), url, seconds)
 
 
+def warm_up(how, listener, authenticated=True, tokens=None, path="/", count=5_000):
+    """A second of load; where tokens are used in turn, as many as it takes until each was seen (also those of answers that wrk did not count)."""
+    done = generate(how, listener, 1, authenticated, tokens, path)["n"]
+    for _ in range(60):
+        if how != "wrk-tokens" or not authenticated or done >= 1.5 * count:
+            return
+        done += generate(how, listener, 1, authenticated, tokens, path, done)["n"]
+    raise Unfit(f"{count} tokens could not be seen once within a minute")
+
+
 def wrk(args, url, seconds, env=None, nice=0):
     _, out = output([WRK, "-t1", f"-d{seconds}", "--latency", *args, url], LOAD_CPU, seconds + 60, env=env, nice=nice)
     return wrk_said(out)

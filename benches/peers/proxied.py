@@ -5,7 +5,7 @@ Every sample starts a fresh proxy, warms it up, loads it and takes its CPU time 
 """
 import time
 
-from load import Idle, generate
+from load import Idle, generate, warm_up
 from machine import Meter, Unfit, pss_kb, quiet
 from sampling import take
 from systems import running
@@ -34,7 +34,7 @@ def sample(s, workload, o):
         if how == "idle":
             return idle(p, listener, o.idle)
         authenticated = not s.get("public")
-        generate(how, listener, 1, authenticated)
+        warm_up(how, listener, authenticated)
         time.sleep(0.2)
         meter = Meter(p.pid)
         r = generate(how, listener, o.secs, authenticated)

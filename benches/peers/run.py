@@ -10,7 +10,7 @@
 
 The file README.md beside this one says what is measured, how, and what it needs. Samples are appended to --out, which `all` begins anew.
 """
-import argparse, contextlib, fcntl, json, os, platform, re, subprocess, sys, time
+import argparse, contextlib, fcntl, json, os, platform, re, signal, subprocess, sys, time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import figures, fixtures, growth, instructions, isolation, load, logins, machine, pictures, proxied, refresh, startup, systems, tables, targets
@@ -153,6 +153,8 @@ def check(o, known):
 
 
 def main():
+    # So that what was started is ended then, too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     o = options()
     if o.what in ("report", "draw"):
         found = results(o, o.out)
