@@ -4,6 +4,13 @@ Same figures, same file, octet for octet. Colours follow the reader's light or d
 """
 from xml.sax.saxutils import escape
 
+TITLES = {
+    "targets.svg": "What was reached, as a share of the target (left of the mark is better)",
+    "requests.svg": "CPU time of one proxied request, µs (shorter is better)",
+    "growth-cpu.svg": "CPU time of an authenticated request (W3), µs, as things grow",
+    "growth-memory.svg": "Memory of the process, MiB, as things grow",
+}
+
 STYLE = """<style>
 svg { font-family: system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; font-size: 13px }
 .back { fill: #ffffff } .ink { fill: #1f2328 } .soft { fill: #59636e } .line { stroke: #d1d9e0; stroke-width: 1 }
@@ -43,7 +50,7 @@ class Sheet:
 def bars(figures):
     """CPU time a request, one group of bars a workload."""
     from proxied import WORKLOADS
-    sheet = Sheet(860, "CPU time of one proxied request, µs (shorter is better)")
+    sheet = Sheet(860, TITLES["requests.svg"])
     left, right = 170, 680
     for name, w in figures["proxied"].items():
         if w["key"] != "cpu_us":
@@ -70,7 +77,7 @@ def bars(figures):
 
 def targets(lines):
     """What was reached as a share of the target, so that one mark fits all."""
-    sheet = Sheet(960, "What was reached, as a share of the target (left of the mark is better)")
+    sheet = Sheet(960, TITLES["targets.svg"])
     left, right, most = 500, 850, 2.0
     mark, top = left + (right - left) / most, sheet.y
     for line in lines:
@@ -130,6 +137,6 @@ def all_of_them(figures):
     if any(w["key"] == "cpu_us" for w in figures["proxied"].values()):
         found["requests.svg"] = bars(figures)
     if figures["growth"]:
-        found["growth-cpu.svg"] = lines(figures, "cpu_us", "CPU time of an authenticated request (W3), µs, as things grow", "µs", 1)
-        found["growth-memory.svg"] = lines(figures, "pss_kb", "Memory of the process, MiB, as things grow", "MiB", 1024)
+        found["growth-cpu.svg"] = lines(figures, "cpu_us", TITLES["growth-cpu.svg"], "µs", 1)
+        found["growth-memory.svg"] = lines(figures, "pss_kb", TITLES["growth-memory.svg"], "MiB", 1024)
     return found

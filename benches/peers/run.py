@@ -126,7 +126,7 @@ def draw(found):
 
 
 def put_into_readme(found):
-    """The targets' table and what it was measured on, between the marks that stand there."""
+    """Pictures, the targets' table and what it was measured on, between the marks that stand there."""
     with open(README) as f:
         text = f.read()
     begin, end = "<!-- figures: written by benches/peers/run.py -->\n", "<!-- /figures -->"
@@ -135,7 +135,16 @@ def put_into_readme(found):
     if not (mark and close):
         sys.exit(f"{README} has no place for the figures")
     with open(README, "w") as f:
-        f.write(f"{before}{begin}\n{targets.table(found['targets'])}\n\n{tables.machine(found)}\n\n{end}{after}")
+        f.write(f"{before}{begin}\n{for_readme(found)}\n{end}{after}")
+
+
+def for_readme(found):
+    def picture(name):
+        return f"![{pictures.TITLES[name]}](benches/peers/figures/{name})"
+    drawn = [name for name in pictures.TITLES if name in pictures.all_of_them(found)]
+    parts = [picture(n) for n in drawn if not n.startswith("growth")] + [targets.table(found["targets"]), tables.machine(found)]
+    parts.append("The tables behind each line are in [benches/peers/figures/figures.md](benches/peers/figures/figures.md). As things grow:")
+    return "\n\n".join(parts + [picture(n) for n in drawn if n.startswith("growth")]) + "\n"
 
 
 def check(o, known):
