@@ -74,7 +74,7 @@ impl Installation {
     }
 }
 
-/// A configuration as text, with so many routes.
+/// A configuration as text, with so many routes. Stores may take their time: callgrind is fifty times slower than the machine.
 pub fn text(algorithm: &str, accounts: &str, sessions: &str, password: bool, routes: usize) -> String {
     let password = if password {
         "accounts_password_file = \"db.password\"\n"
@@ -84,7 +84,7 @@ pub fn text(algorithm: &str, accounts: &str, sessions: &str, password: bool, rou
     let mut text = format!(
         "version = 1\n[server]\nhttp = \"127.0.0.1:8080\"\npublic_url = \"http://localhost:8080\"\n[log]\naudit = \"off\"\n\
          [tokens]\nalgorithm = \"{algorithm}\"\n[store]\naccounts = \"{accounts}\"\nsessions = \"{sessions}\"\n\
-         secret_file = \"secret.key\"\n{password}[upstreams.app]\nservers = [\"http://127.0.0.1:3000\"]\n"
+         secret_file = \"secret.key\"\nconnect_timeout = \"5s\"\ntimeout = \"10s\"\n{password}[upstreams.app]\nservers = [\"http://127.0.0.1:3000\"]\n"
     );
     for number in 0..routes {
         text += &format!("[[routes]]\nname = \"app{number}\"\npath = \"/app{number}\"\nupstream = \"app\"\n");

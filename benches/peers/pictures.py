@@ -96,8 +96,8 @@ def targets(lines):
         sheet.y += 22
     sheet.line(mark, top - 4, mark, sheet.y, "mark")
     sheet.text(mark, sheet.y + 16, "target", "soft", "middle")
-    sheet.text(20, sheet.y + 16, "green: as good as the stretch target; yellow: as the target; grey: a trial on a machine that was not quiet", "soft")
-    return sheet.svg(sheet.y + 30)
+    sheet.text(20, sheet.y + 36, "green: as good as the stretch target; yellow: as the target; grey: a trial on a machine that was not quiet", "soft")
+    return sheet.svg(sheet.y + 50)
 
 
 def lines(figures, key, title, unit, scale):
