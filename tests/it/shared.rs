@@ -38,8 +38,8 @@ impl SharedStores {
             config.set("store.accounts_password_file", "db.password");
             config.set("store.sessions", format!("redis://127.0.0.1:{}", self.redis.get().port));
             // The machine that runs the tests may be busy.
-            config.set("store.connect_timeout", "5s");
-            config.set("store.timeout", "10s");
+            config.set("store.connect_timeout", "15s");
+            config.set("store.timeout", "20s");
             config.set("tokens.issuer", ISSUER);
             change(config);
         });
