@@ -4,6 +4,8 @@
 //! the request's head, and twenty thousand idle connections would each hold one. The price is that a limit is kept to the sweep's step (a quarter
 //! second). All of it runs on one thread; the numbers are atomic because a connection that was upgraded may be moved elsewhere.
 
+mod flight;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::task::Waker;
@@ -11,6 +13,7 @@ use std::task::Waker;
 use futures_util::task::AtomicWaker;
 
 use super::framing::{Fault, Framing};
+pub use flight::Flight;
 
 /// Counts the sweeps of a worker; what "now" means to a pulse.
 pub type Steps = Arc<AtomicU32>;
@@ -141,10 +144,7 @@ impl Pulse {
     pub fn begin(self: &Arc<Self>) -> Flight {
         self.in_flight.fetch_add(1, Relaxed);
         self.move_on();
-        Flight {
-            pulse: Arc::clone(self),
-            unasked: false,
-        }
+        Flight::of(Arc::clone(self))
     }
 
     /// The client took something.
@@ -240,39 +240,6 @@ impl Pulse {
 
     fn now(&self) -> u32 {
         self.steps.load(Relaxed)
-    }
-}
-
-/// A request under way.
-#[derive(Debug)]
-pub struct Flight {
-    pulse: Arc<Pulse>,
-    unasked: bool,
-}
-
-impl Flight {
-    /// A piece of the answer was handed over; whether there is another is asked only when the client has room for it.
-    pub fn handed_over(&mut self) {
-        self.pulse.move_on();
-        if !std::mem::replace(&mut self.unasked, true) {
-            self.pulse.unasked.fetch_add(1, Relaxed);
-        }
-    }
-
-    /// The next piece was asked for and is not there yet.
-    pub fn asked(&mut self) {
-        if std::mem::replace(&mut self.unasked, false) {
-            self.pulse.unasked.fetch_sub(1, Relaxed);
-        }
-    }
-}
-
-impl Drop for Flight {
-    fn drop(&mut self) {
-        self.asked();
-        if self.pulse.in_flight.fetch_sub(1, Relaxed) == 1 {
-            self.pulse.restart();
-        }
     }
 }
 
