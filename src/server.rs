@@ -14,6 +14,7 @@ mod listen;
 mod proxy_header;
 mod pulse;
 mod redirect;
+mod rest;
 mod roster;
 mod stamp;
 mod tap;

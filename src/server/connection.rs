@@ -25,15 +25,16 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 
 use super::framing::{Fault, Framing};
 use super::listen::Kind;
 use super::proxy_header::{self, Refused};
 use super::pulse::{Flight, Order, Pulse};
 use super::redirect;
+use super::rest::{Readable, rest};
 use super::roster::Seat;
 use super::tap::{Reading, Tap};
-use crate::config::Limits;
 use crate::gateway::Worker;
 use crate::model::clock::Clock;
 use crate::model::secret;
@@ -87,37 +88,46 @@ struct Visit {
 }
 
 impl Door {
-    /// Serves a connection to its end.
+    /// Serves a connection to its end. What only a busy connection needs is boxed, so that one at rest is small.
     pub async fn serve(self: Rc<Self>, newcomer: Newcomer) {
-        let snapshot = self.worker.snapshot();
-        let limits = &snapshot.settings.server.limits;
         let Newcomer { mut stream, peer, seat } = newcomer;
-        let mut ip = peer.ip().to_canonical();
-        let server = &snapshot.settings.server;
-        if server.proxy_protocol && is_trusted(ip, &server.trusted_proxies) {
-            // Boxed, so that a connection without it is no larger for it.
-            match Box::pin(proxy_header::read(&mut stream, limits.handshake_timeout)).await {
-                Ok(told) => ip = told.unwrap_or(ip),
-                Err(refused) => return self.complain(ip, &refused),
-            }
-        }
+        let Some(ip) = self.client(&mut stream, peer.ip().to_canonical()).await else {
+            return;
+        };
         let mut peer = Peer::new(ip);
         let tls = match (self.kind, &self.tls) {
             (Kind::Tls, Some(tls)) => tls.clone(),
             (Kind::Tls, None) => return,
-            _ => return self.http1(peer, stream, seat, limits).await,
+            _ => return self.http1(peer, stream, seat).await,
         };
-        let handshake = tokio::time::timeout(limits.handshake_timeout, tls.accept(stream));
-        // Failures are the clients' (scanners, old protocols, a certificate they do not trust) and come in floods: they are not worth a log line.
-        let Ok(Ok(stream)) = handshake.await else { return };
+        let limit = self.worker.snapshot().settings.server.limits.handshake_timeout;
+        let handshake = Box::pin(handshake(tls, stream, limit));
+        let Some(stream) = handshake.await else { return };
         let (_, session) = stream.get_ref();
         peer.tls = true;
         peer.server_name = session.server_name().map(|name| name.to_ascii_lowercase().into());
         let http2 = session.alpn_protocol() == Some(b"h2");
         if http2 {
-            self.http2(peer, stream, seat, limits).await;
+            Box::pin(self.http2(peer, stream, seat)).await;
         } else {
-            self.http1(peer, stream, seat, limits).await;
+            self.http1(peer, stream, seat).await;
+        }
+    }
+
+    /// Who is at the other end: the peer, or whom a balancer that may speak for others says it is. `None`: it should have said, and did not.
+    async fn client(&self, stream: &mut TcpStream, ip: IpAddr) -> Option<IpAddr> {
+        let snapshot = self.worker.snapshot();
+        let server = &snapshot.settings.server;
+        if !server.proxy_protocol || !is_trusted(ip, &server.trusted_proxies) {
+            return Some(ip);
+        }
+        // Boxed, so that a connection without it is no larger for it.
+        match Box::pin(proxy_header::read(stream, server.limits.handshake_timeout)).await {
+            Ok(told) => Some(told.unwrap_or(ip)),
+            Err(refused) => {
+                self.complain(ip, &refused);
+                None
+            }
         }
     }
 
@@ -131,33 +141,29 @@ impl Door {
         }
     }
 
-    async fn http1<S>(self: Rc<Self>, peer: Peer, stream: S, seat: Seat, limits: &Limits)
+    /// Begins at once, so that the future holds no stream.
+    fn http1<S>(self: Rc<Self>, peer: Peer, stream: S, seat: Seat) -> impl Future<Output = ()>
     where
-        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        S: Readable + AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
+        let snapshot = self.worker.snapshot();
+        let longest_line = snapshot.settings.server.limits.header_size.max(HTTP1_BUFFER);
         let visit = Rc::new(Visit::new(self, peer, &seat));
-        let pulse = Arc::clone(&visit.pulse);
-        let reading = Reading::Heads(Framing::new(limits.header_size.max(HTTP1_BUFFER)));
-        let io = TokioIo::new(Tap::new(stream, reading, seat));
-        let service = service_fn(move |request| Rc::clone(&visit).http1_request(request));
-        let connection = http1::Builder::new()
-            .max_header_size(limits.header_size)
-            .max_buf_size(limits.header_size.max(HTTP1_BUFFER))
-            .header_read_timeout(None)
-            .serve_connection(io, service)
-            .with_upgrades();
-        drive(
-            &pulse,
-            pin!(connection),
-            http1::UpgradeableConnection::graceful_shutdown,
-        )
-        .await;
+        let mut tap = Box::new(Tap::new(stream, Reading::Heads(Framing::new(longest_line)), seat));
+        async move {
+            while let Some(resting) = visit.http1_stretch(tap).await {
+                rest(&resting).await;
+                tap = resting;
+            }
+        }
     }
 
-    async fn http2<S>(self: Rc<Self>, peer: Peer, stream: S, seat: Seat, limits: &Limits)
+    async fn http2<S>(self: Rc<Self>, peer: Peer, stream: S, seat: Seat)
     where
-        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        S: AsyncRead + AsyncWrite + Unpin + 'static,
     {
+        let snapshot = self.worker.snapshot();
+        let limits = &snapshot.settings.server.limits;
         let visit = Rc::new(Visit::new(self, peer, &seat));
         let pulse = Arc::clone(&visit.pulse);
         let io = TokioIo::new(Tap::new(stream, Reading::Preface(0), seat));
@@ -174,7 +180,8 @@ impl Door {
             .keep_alive_interval(PING_EVERY)
             .keep_alive_timeout(PING_WITHIN)
             .serve_connection(io, service);
-        drive(&pulse, pin!(connection), http2::Connection::graceful_shutdown).await;
+        let finish = http2::Connection::graceful_shutdown;
+        drive(&pulse, pin!(connection), finish, |_| Poll::Pending).await;
     }
 }
 
@@ -186,6 +193,33 @@ impl Visit {
             pulse: Arc::clone(seat.pulse()),
             dispatched: Cell::new(0),
         }
+    }
+
+    /// One stretch of work between two rests. `None`: it has ended.
+    async fn http1_stretch<S>(self: &Rc<Self>, tap: Box<Tap<S>>) -> Option<Box<Tap<S>>>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let visit = Rc::clone(self);
+        let service = service_fn(move |request| Rc::clone(&visit).http1_request(request));
+        let header_size = self.door.worker.snapshot().settings.server.limits.header_size;
+        let connection = http1::Builder::new()
+            .max_header_size(header_size)
+            .max_buf_size(header_size.max(HTTP1_BUFFER))
+            .header_read_timeout(None)
+            .serve_connection(TokioIo::new(tap), service)
+            .with_upgrades();
+        let mut connection = Box::new(connection);
+        let rest = |_: &mut Context<'_>| match self.pulse.may_rest(self.dispatched.get()) {
+            true => Poll::Ready(()),
+            false => Poll::Pending,
+        };
+        let finish = http1::UpgradeableConnection::graceful_shutdown;
+        drive(&self.pulse, Pin::new(&mut *connection), finish, rest).await?;
+        let parts = connection.into_parts()?;
+        // Empty lines between requests mean nothing (RFC 9112 §2.2); anything else was read and not understood.
+        let understood = parts.read_buf.iter().all(u8::is_ascii_whitespace);
+        understood.then(|| parts.io.into_inner())
     }
 
     async fn http1_request(self: Rc<Self>, request: Request<Incoming>) -> Result<Response<Counted>, Infallible> {
@@ -234,19 +268,35 @@ impl Visit {
     }
 }
 
-/// Polls a connection to its end and passes on what the sweep or the drain orders. `finish` begins its graceful shutdown.
-async fn drive<C: Future>(pulse: &Pulse, mut connection: Pin<&mut C>, finish: fn(Pin<&mut C>)) {
+/// Failures are the clients' (scanners, old protocols, a certificate they do not trust) and come in floods: they are not worth a log line.
+async fn handshake(tls: TlsAcceptor, stream: TcpStream, limit: Duration) -> Option<Box<TlsStream<TcpStream>>> {
+    let stream = tokio::time::timeout(limit, tls.accept(stream)).await.ok()?;
+    stream.ok().map(Box::new)
+}
+
+/// Polls a connection to its end and passes on what the sweep or the drain orders. `finish` begins its graceful shutdown; `after` comes after each poll
+/// and may end it as well, which is then said by `Some`.
+async fn drive<C: Future>(
+    pulse: &Pulse,
+    mut connection: Pin<&mut C>,
+    finish: fn(Pin<&mut C>),
+    after: impl Fn(&mut Context<'_>) -> Poll<()>,
+) -> Option<()> {
     let mut told = false;
     poll_fn(|cx| {
         match pulse.order(cx.waker()) {
-            Order::Cut => return Poll::Ready(()),
+            Order::Cut => return Poll::Ready(None),
             Order::Finish if !std::mem::replace(&mut told, true) => finish(connection.as_mut()),
             _ => {}
         }
         // How it ended is the client's business: resets and broken bytes come in floods.
-        connection.as_mut().poll(cx).map(|_| ())
+        let ended = connection.as_mut().poll(cx).is_ready();
+        match after(cx) {
+            _ if ended => Poll::Ready(None),
+            after => after.map(Some),
+        }
     })
-    .await;
+    .await
 }
 
 /// An answer's body that keeps its request counted until the last byte was handed over.

@@ -117,6 +117,11 @@ impl Framing {
         }
     }
 
+    /// Whether the last request has ended and the next one not begun.
+    pub fn is_between(&self) -> bool {
+        self.place == Place::RequestLine && self.carried.is_empty()
+    }
+
     /// Whether a body has begun and not ended.
     pub fn is_inside_body(&self) -> bool {
         !matches!(self.place, Place::RequestLine | Place::Fields | Place::Lost(_))

@@ -15,6 +15,9 @@ use futures_util::task::AtomicWaker;
 use super::framing::{Fault, Framing};
 pub use flight::Flight;
 
+/// How long a connection waits for its next request before it may rest, in steps of the sweep: a second.
+const REST_AFTER: u32 = 4;
+
 /// Counts the sweeps of a worker; what "now" means to a pulse.
 pub type Steps = Arc<AtomicU32>;
 
@@ -59,6 +62,10 @@ pub struct Pulse {
     settled: AtomicBool,
     opened: AtomicBool,
     inside_head: AtomicBool,
+    /// Read up to a request's end and not beyond.
+    between: AtomicBool,
+    /// Woken because it may rest.
+    nudged: AtomicBool,
     write_blocked: AtomicBool,
     upgraded: AtomicBool,
     heads: AtomicU64,
@@ -83,6 +90,8 @@ impl Pulse {
             settled: AtomicBool::new(false),
             opened: AtomicBool::new(false),
             inside_head: AtomicBool::new(false),
+            between: AtomicBool::new(false),
+            nudged: AtomicBool::new(false),
             write_blocked: AtomicBool::new(false),
             upgraded: AtomicBool::new(false),
             heads: AtomicU64::new(0),
@@ -108,6 +117,7 @@ impl Pulse {
         } else {
             self.inside_head.store(false, Relaxed);
         }
+        self.between.store(framing.is_between(), Relaxed);
         if let Some(fault) = framing.fault() {
             self.fault.store(fault as u8, Relaxed);
         }
@@ -203,6 +213,18 @@ impl Pulse {
         }
     }
 
+    /// Wakes it, once, when it has waited for its next request for so long that it may rest.
+    pub fn nudge(&self) {
+        if self.is_tired() && !self.nudged.swap(true, Relaxed) {
+            self.served.wake();
+        }
+    }
+
+    /// Whether it may rest: everything read was a whole request, all `dispatched` of them were answered, and no other has come for a while.
+    pub fn may_rest(&self, dispatched: u64) -> bool {
+        self.nudged.load(Relaxed) && self.is_tired() && self.heads.load(Relaxed) == dispatched
+    }
+
     /// What its waiting has earned it.
     pub fn judge(&self, patience: Patience) -> Order {
         if self.is_stalled(patience.stall) || self.is_starved(patience.body) {
@@ -212,14 +234,23 @@ impl Pulse {
         if busy || self.is_upgraded() || !self.settled.load(Relaxed) {
             return Order::GoOn;
         }
-        let waited = self.now().wrapping_sub(self.since.load(Relaxed));
         let silent = !self.opened.load(Relaxed) || self.inside_head.load(Relaxed);
         let told = self.standing_order() != Order::GoOn;
-        match (silent || told, waited) {
+        match (silent || told, self.waited()) {
             (true, waited) if waited > patience.head => Order::Cut,
             (false, waited) if waited > patience.idle => Order::Finish,
             _ => Order::GoOn,
         }
+    }
+
+    fn is_tired(&self) -> bool {
+        let waits = self.between.load(Relaxed) && self.in_flight.load(Relaxed) == 0;
+        let free = waits && !self.write_blocked.load(Relaxed) && !self.is_upgraded();
+        free && self.standing_order() == Order::GoOn && self.waited() >= REST_AFTER
+    }
+
+    fn waited(&self) -> u32 {
+        self.now().wrapping_sub(self.since.load(Relaxed))
     }
 
     fn is_stalled(&self, limit: u32) -> bool {
@@ -236,6 +267,7 @@ impl Pulse {
 
     fn restart(&self) {
         self.since.store(self.now(), Relaxed);
+        self.nudged.store(false, Relaxed);
     }
 
     fn now(&self) -> u32 {
@@ -343,5 +375,55 @@ mod tests {
         pulse.write_blocked(true, None);
         steps.store(7, Relaxed);
         assert_eq!(pulse.judge(PATIENCE), Order::Cut);
+    }
+
+    #[test]
+    fn only_who_waits_for_its_next_request_for_a_while_may_rest() {
+        let (steps, pulse) = connection();
+        let rests = |after| {
+            steps.fetch_add(after, Relaxed);
+            pulse.nudge();
+            pulse.may_rest(1)
+        };
+        let mut framing = Framing::new(1024);
+        let mut read = |bytes: &[u8]| {
+            framing.observe(bytes);
+            pulse.read(&framing);
+        };
+        assert!(!rests(100), "before its first request");
+        read(b"POST / HTTP/1.1\r\nContent-Length: 2\r\n\r\n");
+        let flight = pulse.begin();
+        assert!(!rests(100), "while it is answered");
+        drop(flight);
+        assert!(!rests(100), "while its body is unread");
+        read(b"ab");
+        assert!(rests(0));
+        drop(pulse.begin());
+        assert!(!rests(REST_AFTER - 1), "too soon");
+        assert!(rests(1));
+        pulse.write_blocked(true, None);
+        assert!(!rests(0), "while its client takes nothing");
+        pulse.write_blocked(false, None);
+        assert!(!pulse.may_rest(2), "with a request that nobody has seen");
+        read(b"G");
+        assert!(!rests(100), "inside a head");
+        read(b"ET / HTTP/1.1\n");
+        assert!(!rests(100), "after a fault");
+    }
+
+    #[test]
+    fn who_was_told_to_finish_or_speaks_something_else_does_not_rest() {
+        for leave in [Pulse::finish as fn(&Pulse), Pulse::upgrade] {
+            let (steps, pulse) = connection();
+            read(&pulse, b"GET / HTTP/1.1\r\n\r\n");
+            drop(pulse.begin());
+            steps.store(REST_AFTER, Relaxed);
+            pulse.nudge();
+            assert!(pulse.may_rest(1));
+            leave(&pulse);
+            steps.fetch_add(REST_AFTER, Relaxed);
+            pulse.nudge();
+            assert!(!pulse.may_rest(1));
+        }
     }
 }

@@ -120,7 +120,7 @@ impl Roster {
         let seated = self.seated();
         for pulse in seated.values() {
             match pulse.judge(patience) {
-                Order::GoOn => {}
+                Order::GoOn => pulse.nudge(),
                 Order::Finish => pulse.finish(),
                 Order::Cut => pulse.cut(),
             }

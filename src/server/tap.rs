@@ -43,8 +43,14 @@ impl<S> Tap<S> {
         Self { stream, reading, seat }
     }
 
-    fn pulse(&self) -> &Arc<Pulse> {
+    /// The connection's state.
+    pub fn pulse(&self) -> &Arc<Pulse> {
         self.seat.pulse()
+    }
+
+    /// What the tap is on.
+    pub fn stream(&self) -> &S {
+        &self.stream
     }
 
     fn observe(&mut self, fresh: &[u8]) {
@@ -78,6 +84,16 @@ impl<S> Tap<S> {
                     self.pulse().move_on();
                 }
             }
+            Poll::Ready(Err(_)) => {}
+        }
+        outcome
+    }
+
+    /// A TLS stream may have taken bytes that its socket has not: those are found out here.
+    fn flushed(&self, cx: &Context<'_>, outcome: Poll<io::Result<()>>) -> Poll<io::Result<()>> {
+        match &outcome {
+            Poll::Pending => self.pulse().write_blocked(true, Some(cx.waker())),
+            Poll::Ready(Ok(())) => self.pulse().write_blocked(false, None),
             Poll::Ready(Err(_)) => {}
         }
         outcome
@@ -117,14 +133,12 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Tap<S> {
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let outcome = Pin::new(&mut self.stream).poll_flush(cx);
-        if outcome.is_pending() {
-            self.pulse().write_blocked(true, Some(cx.waker()));
-        }
-        outcome
+        self.flushed(cx, outcome)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+        let outcome = Pin::new(&mut self.stream).poll_shutdown(cx);
+        self.flushed(cx, outcome)
     }
 }
 

@@ -3,7 +3,7 @@
 
 mod authority;
 mod credentials;
-mod exhaustion;
+pub mod exhaustion;
 mod frames;
 mod guarded_prefix;
 mod http2;

@@ -20,6 +20,7 @@ mod proxy_protocol;
 mod readme;
 mod refresh;
 mod renewal;
+mod rest;
 mod revocation;
 mod secrets;
 mod security_table;
