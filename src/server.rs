@@ -11,6 +11,7 @@ pub mod tls;
 mod connection;
 mod framing;
 mod listen;
+mod outbox;
 mod proxy_header;
 mod pulse;
 mod redirect;

@@ -29,6 +29,7 @@ use tokio_rustls::server::TlsStream;
 
 use super::framing::{Fault, Framing};
 use super::listen::Kind;
+use super::outbox::Outbox;
 use super::proxy_header::{self, Refused};
 use super::pulse::{Flight, Order, Pulse};
 use super::redirect;
@@ -166,7 +167,7 @@ impl Door {
         let limits = &snapshot.settings.server.limits;
         let visit = Rc::new(Visit::new(self, peer, &seat));
         let pulse = Arc::clone(&visit.pulse);
-        let io = TokioIo::new(Tap::new(stream, Reading::Preface(0), seat));
+        let outbox = Outbox::new(Tap::new(stream, Reading::Preface(0), seat));
         let service = service_fn(move |request| Rc::clone(&visit).http2_request(request));
         let connection = http2::Builder::new(SpawnLocal)
             .timer(TokioTimer::new())
@@ -179,9 +180,13 @@ impl Door {
             .initial_connection_window_size(CONNECTION_WINDOW)
             .keep_alive_interval(PING_EVERY)
             .keep_alive_timeout(PING_WITHIN)
-            .serve_connection(io, service);
+            .serve_connection(TokioIo::new(outbox.clone()), service);
         let finish = http2::Connection::graceful_shutdown;
-        drive(&pulse, pin!(connection), finish, |_| Poll::Pending).await;
+        let send = |cx: &mut Context<'_>| match outbox.poll_send(cx) {
+            Poll::Ready(Err(_)) => Poll::Ready(()),
+            _ => Poll::Pending,
+        };
+        drive(&pulse, pin!(connection), finish, send).await;
     }
 }
 

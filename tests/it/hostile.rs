@@ -13,6 +13,7 @@ mod poisoning;
 mod sign_in;
 mod sites;
 mod smuggling;
+mod streams;
 mod unbounded;
 mod upgrade;
 mod vectors;
