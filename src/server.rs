@@ -5,11 +5,11 @@
 //! plane (admin listener, reload) is whoever called, on its own runtime.
 
 pub mod admin;
+pub mod framing;
 pub mod reload;
 pub mod tls;
 
 mod connection;
-mod framing;
 mod listen;
 mod outbox;
 mod proxy_header;

@@ -163,7 +163,9 @@ impl Framing {
             self.carry(bytes);
             return &[];
         };
-        if self.carried.is_empty() {
+        if line.len() > self.longest_line {
+            self.place = Place::Lost(Fault::TooLong);
+        } else if self.carried.is_empty() {
             self.place = self.after_line(line);
         } else {
             self.carry(line);
@@ -356,6 +358,15 @@ mod tests {
     fn a_line_without_end_holds_no_more_than_its_limit() {
         let framing = read(&[b'a'; 2000]);
         assert_eq!((framing.carried.capacity(), framing.fault()), (0, Some(Fault::TooLong)));
+    }
+
+    #[test]
+    fn a_line_that_is_too_long_is_a_fault_in_one_piece_as_in_many() {
+        let bytes = [b"GET /".as_slice(), &[b'a'; 2000], b" HTTP/1.1\r\nHost: a\n\r\n"].concat();
+        let mut pieces = Framing::new(1024);
+        bytes.chunks(7).for_each(|piece| pieces.observe(piece));
+        assert_eq!(pieces.fault(), Some(Fault::TooLong));
+        assert_eq!(read(&bytes).fault(), Some(Fault::TooLong));
     }
 
     proptest! {
