@@ -478,7 +478,7 @@ proptest! {
 fn identity() -> impl Strategy<Value = Identity> {
     let words = |pattern: &'static str| prop::collection::vec(pattern, 0..4);
     let email = prop::option::of("[a-z]{1,9}@[a-z]{1,9}\\.example");
-    let times = (1_u64..4_000_000_000, 0_u64..=900, 0_u64..4_000_000_000);
+    let times = (1_u64..4_000_000_000, 1_u64..=900, 0_u64..4_000_000_000);
     (
         any::<[u128; 3]>(),
         email,
