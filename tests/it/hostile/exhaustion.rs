@@ -10,10 +10,21 @@ use crate::world::{PASSWORD, Upstream, Wire, World, certificate};
 /// What the gateway has in memory, in KiB.
 #[track_caller]
 pub fn resident(world: &World) -> u64 {
+    memory(world, "VmRSS:")
+}
+
+/// The most it ever had, in KiB.
+#[track_caller]
+pub fn peak(world: &World) -> u64 {
+    memory(world, "VmHWM:")
+}
+
+#[track_caller]
+fn memory(world: &World, which: &str) -> u64 {
     let status = fs::read_to_string(format!("/proc/{}/status", world.pid())).expect("the process lives");
     let line = status
         .lines()
-        .find_map(|line| line.strip_prefix("VmRSS:"))
+        .find_map(|line| line.strip_prefix(which))
         .expect("a size");
     line.trim().trim_end_matches(" kB").parse().expect("a number")
 }
