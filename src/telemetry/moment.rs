@@ -55,7 +55,6 @@ pub(super) fn serialize<S: Serializer>(moment: &Timestamp, to: S) -> Result<S::O
 }
 
 /// The last decimal digit of a number.
-#[expect(clippy::cast_possible_truncation, reason = "below ten")]
 pub(super) const fn digit(number: u64) -> u8 {
     b'0' + (number % 10) as u8
 }
