@@ -159,6 +159,7 @@ fn line(part: Part, count: &Count) -> String {
         (count.there, "there already"),
         (count.over, "over, left"),
         (count.only_there, "only at the target"),
+        (count.gone, "taken away at the target since, left"),
     ] {
         if number > 0 {
             let _ = write!(line, ", {number} {what}");

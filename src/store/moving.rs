@@ -4,8 +4,8 @@
 //! their epoch, sessions by their generation. Revocations go before the keys whose tokens they end, sessions last. Only pages are held in memory, never
 //! all accounts or all sessions.
 //!
-//! A session that ended at the target would come back with the next run. So a finished run leaves a mark at the target, the moment of the last use of any
-//! session that it saw, and the next one passes over sessions that were not used since.
+//! What ended at the target would come back with the next run. So a finished run leaves marks there: the moments of the last use of any session and of
+//! the making of any account that it saw, and each key; what is no newer and gone is passed over.
 
 mod accounts;
 mod keys;
@@ -102,6 +102,8 @@ pub struct Count {
     pub some_differing: Vec<Email>,
     /// Accounts that only the target has.
     pub only_there: u64,
+    /// Accounts and keys that an earlier run brought, and that were taken away at the target since.
+    pub gone: u64,
 }
 
 /// A move.
@@ -176,9 +178,8 @@ impl Move<'_> {
     async fn move_sessions(&self, watcher: &mut dyn Watcher) -> Result<(), MoveError> {
         let total = self.from.sessions.tally().await.map_err(MoveError::From)?;
         watcher.begins(Part::Sessions, total);
-        let mark = self.mark().await?;
-        let done = self.to.ephemeral.remembered_until(&mark).await.map_err(MoveError::To)?;
-        let done = done.map(|until| until.minus(MARK));
+        let mark = self.mark("sessions").await?;
+        let done = self.done(&mark).await?;
         let (mut count, mut last_use) = (Count::default(), Timestamp::default());
         let mut place = Bookmark::default();
         loop {
@@ -192,8 +193,7 @@ impl Move<'_> {
             let Some(next) = page.next else { break };
             place = next;
         }
-        let until = last_use.plus(MARK);
-        self.to.ephemeral.remember(&mark, until).await.map_err(MoveError::To)?;
+        self.leave(&mark, last_use).await?;
         watcher.ends(&count);
         Ok(())
     }
@@ -216,11 +216,22 @@ impl Move<'_> {
         Ok(())
     }
 
-    /// The name under which the target remembers that a run from this source came to its end.
-    async fn mark(&self) -> Result<String, MoveError> {
+    /// The name under which the target remembers how far runs from this source have come with something.
+    async fn mark(&self, what: &str) -> Result<String, MoveError> {
         let news = self.from.ephemeral.follow(&Cursor::default(), Duration::ZERO).await;
         let cursor = news.map_err(MoveError::From)?.cursor;
-        Ok(format!("copied:{}", cursor.stream()))
+        Ok(format!("copied:{what}:{}", cursor.stream()))
+    }
+
+    /// The moment that an earlier run left under a mark.
+    async fn done(&self, mark: &str) -> Result<Option<Timestamp>, MoveError> {
+        let until = self.to.ephemeral.remembered_until(mark).await.map_err(MoveError::To)?;
+        Ok(until.map(|until| until.minus(MARK)))
+    }
+
+    async fn leave(&self, mark: &str, moment: Timestamp) -> Result<(), MoveError> {
+        let left = self.to.ephemeral.remember(mark, moment.plus(MARK)).await;
+        left.map_err(MoveError::To)
     }
 }
 

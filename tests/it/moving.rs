@@ -167,6 +167,37 @@ async fn a_second_run_brings_nothing_back_that_ended_at_the_target() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_deleted_account_a_disabled_one_and_a_forgotten_key_do_not_come_back_with_a_second_run() {
+    let upstream = Upstream::friendly();
+    let stores = SharedStores::new().await;
+    let mut old = embedded(&upstream);
+    old.up();
+    let (ada, ben) = (old.person("ada").await, old.person("ben").await);
+    stop(&mut old);
+    let new = stores.stopped(&upstream, |_| ());
+    copy(&old, &new).done();
+    new.run(&["user", "delete", &ada.email]).done();
+    new.run(&["user", "disable", &ben.email]).done();
+    let stolen = kids(&old).remove(0);
+    new.run(&["keys", "revoke", &stolen]).done();
+    let later = SystemClock.now().plus(Duration::from_secs(86_400));
+    assert_eq!(open(&new).await.accounts.purge_keys(later).await.unwrap(), 1);
+    // Whoever is disabled at the target may still raise their epoch at the source.
+    for _ in 0..2 {
+        old.run(&["session", "end-all", &ben.email]).done();
+    }
+
+    let second = copy(&old, &new).done();
+
+    assert!(second.out.contains("accounts     0 new"), "{}", second.out);
+    assert!(second.out.contains("keys         0 new"), "{}", second.out);
+    new.run(&["user", "show", &ada.email]).refused();
+    let shown = new.run(&["user", "show", &ben.email, "--json"]).done().json();
+    assert!(shown["disabled_at"].is_string(), "{shown}");
+    assert!(!kids(&new).contains(&stolen), "{stolen}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_the_source_did_since_the_first_run_comes_with_the_second() {
     let upstream = Upstream::friendly();
     let stores = SharedStores::new().await;
@@ -276,6 +307,12 @@ async fn nothing_is_copied_where_something_would_be_lost() {
     new.run(&["user", "delete", &ada.email]).done();
     copy(&old, &new).done();
     assert_eq!(sessions(&open(&new).await).await.len(), 1);
+}
+
+fn kids(world: &World) -> Vec<String> {
+    let keys = world.run(&["keys", "list", "--json"]).done().json();
+    let kids = keys.as_array().unwrap().iter().map(|key| key["kid"].as_str());
+    kids.map(|kid| kid.unwrap().to_owned()).collect()
 }
 
 /// Begins to copy, and ends it with SIGKILL once something is so. Tells whether it was still at it.

@@ -1,4 +1,6 @@
 //! Accounts of a move: both stores are walked over side by side in the order of ids, so that one look at each account tells what is to be done.
+//!
+//! An account that is not at the target is new, or was deleted there. It was deleted if an earlier run has seen accounts that were made as late.
 
 use std::cmp::Ordering;
 use std::collections::VecDeque;
@@ -7,6 +9,7 @@ use std::sync::Arc;
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::{AT_ONCE, Count, Move, MoveError, PAGE, Part, Watcher, len};
+use crate::model::clock::Timestamp;
 use crate::model::credential::Account;
 use crate::model::user::{Email, UserId};
 use crate::store::StoreError;
@@ -20,6 +23,7 @@ enum Outcome {
     New,
     Renewed,
     There,
+    Gone,
     Differs(Email),
     Taken(Email),
 }
@@ -30,7 +34,13 @@ impl Move<'_> {
         watcher.begins(Part::Accounts, Some(total));
         let mut source = Walk::over(&self.from.accounts);
         let mut target = Walk::over(&self.to.accounts);
-        let mut count = Count::default();
+        let mark = self.mark("accounts").await?;
+        let done = match self.to.accounts.tally().await.map_err(MoveError::To)? {
+            // Another database, made since: nobody was deleted there.
+            0 => None,
+            _ => self.done(&mark).await?,
+        };
+        let (mut count, mut last_made) = (Count::default(), Timestamp::default());
         let (mut taken, mut some_taken) = (0, Vec::new());
         loop {
             let mut batch = Vec::new();
@@ -38,6 +48,7 @@ impl Move<'_> {
                 let Some(account) = source.next().await.map_err(MoveError::From)? else {
                     break;
                 };
+                last_made = last_made.max(account.user.created_at);
                 let known = target.come_to(account.user.id, &mut count.only_there).await;
                 batch.push((account, known.map_err(MoveError::To)?));
             }
@@ -46,7 +57,7 @@ impl Move<'_> {
             }
             let seen = len(&batch);
             let outcomes: Vec<Outcome> = stream::iter(batch)
-                .map(|(account, known)| self.settle(account, known))
+                .map(|(account, known)| self.settle(account, known, done))
                 .buffer_unordered(AT_ONCE)
                 .try_collect()
                 .await
@@ -56,6 +67,7 @@ impl Move<'_> {
                     Outcome::New => count.new += 1,
                     Outcome::Renewed => count.renewed += 1,
                     Outcome::There => count.there += 1,
+                    Outcome::Gone => count.gone += 1,
                     Outcome::Differs(email) => name(email, &mut count.differing, &mut count.some_differing),
                     Outcome::Taken(email) => name(email, &mut taken, &mut some_taken),
                 }
@@ -67,7 +79,7 @@ impl Move<'_> {
         }
         watcher.ends(&count);
         match taken {
-            0 => Ok(()),
+            0 => self.leave(&mark, last_made).await,
             count => Err(MoveError::Taken {
                 count,
                 some: some_taken,
@@ -76,9 +88,18 @@ impl Move<'_> {
     }
 
     /// Of an account that both have, the one of the later epoch counts: there a password was changed, an account disabled, everything signed out.
-    async fn settle(&self, account: Account, known: Option<Account>) -> Result<Outcome, StoreError> {
+    /// Who was disabled at the target stays so: an epoch can be raised by whoever is signed in at the source.
+    async fn settle(
+        &self,
+        mut account: Account,
+        known: Option<Account>,
+        done: Option<Timestamp>,
+    ) -> Result<Outcome, StoreError> {
         let target = &self.to.accounts;
         let Some(known) = known else {
+            if done.is_some_and(|last_made| account.user.created_at <= last_made) {
+                return Ok(Outcome::Gone);
+            }
             return match target.add(&account).await? {
                 Added::Added => Ok(Outcome::New),
                 Added::EmailTaken => Ok(Outcome::Taken(account.user.email)),
@@ -87,7 +108,11 @@ impl Move<'_> {
         if known.user.email != account.user.email {
             return Ok(Outcome::Taken(account.user.email));
         }
-        match account.user.epoch.cmp(&known.user.epoch) {
+        let order = account.user.epoch.cmp(&known.user.epoch);
+        if order == Ordering::Greater {
+            account.user.disabled_at = account.user.disabled_at.or(known.user.disabled_at);
+        }
+        match order {
             Ordering::Greater if target.replace(&account, known.user.epoch).await? => Ok(Outcome::Renewed),
             // A hash alone may differ: each sign-in may have made a stronger one.
             Ordering::Equal if account.user != known.user => Ok(Outcome::Differs(account.user.email)),

@@ -1,10 +1,11 @@
 //! Signing keys of a move. They go as they are, sealed: both installations have the same secret.
 //!
 //! They keep their order, for the newest one signs. Keys that the target has made for itself retire when the source's come: their tokens stay good.
+//! A key that an earlier run brought and that is no longer there was revoked or retired there, and then forgotten: it does not come back to sign.
 
 use std::sync::Arc;
 
-use super::{Count, Move, MoveError, Part, Watcher, len};
+use super::{Count, MARK, Move, MoveError, Part, Watcher, len};
 use crate::model::clock::Timestamp;
 use crate::store::accounts::{AccountStore, StoredKey};
 
@@ -18,6 +19,7 @@ impl Move<'_> {
         let mut count = Count::default();
         for key in &keys {
             self.move_key(key, &keys, &mut count).await?;
+            self.remember(key).await?;
             watcher.advances(1);
         }
         watcher.ends(&count);
@@ -31,6 +33,10 @@ impl Move<'_> {
             if let Some(known) = there.iter().find(|known| known.kid == key.kid) {
                 return self.revoke_as(key, known, count).await;
             }
+            if !there.is_empty() && self.is_remembered(key).await? {
+                count.gone += 1;
+                return Ok(());
+            }
             let newest = there.iter().rfind(|known| known.revoked_at.is_none());
             let after = newest.map(|newest| newest.kid.as_str());
             let retires_at = newest.and_then(|newest| self.retires_at(newest, key, source));
@@ -40,6 +46,16 @@ impl Move<'_> {
             }
         }
         Err(MoveError::KeysChanged)
+    }
+
+    async fn remember(&self, key: &StoredKey) -> Result<(), MoveError> {
+        let kept = self.to.ephemeral.remember(&mark(key), self.now.plus(MARK)).await;
+        kept.map_err(MoveError::To)
+    }
+
+    async fn is_remembered(&self, key: &StoredKey) -> Result<bool, MoveError> {
+        let known = self.to.ephemeral.remembers(&mark(key), self.now).await;
+        known.map_err(MoveError::To)
     }
 
     /// A key that was revoked at the source is revoked at the target.
@@ -63,4 +79,9 @@ impl Move<'_> {
         let last_signature = next.active_from.max(self.now);
         Some(newest.retires_at.unwrap_or(last_signature.plus(self.afterlife)))
     }
+}
+
+/// The name under which the target remembers that a run brought a key.
+fn mark(key: &StoredKey) -> String {
+    format!("copied:key:{}", key.kid)
 }
