@@ -117,8 +117,8 @@ pub struct Told<'a> {
 /// What only a trusted proxy's headers can add; read before they are taken off.
 #[derive(Debug, Default)]
 pub struct Prior {
-    forwarded_for: Option<String>,
-    forwarded: Option<String>,
+    forwarded_for: Option<Vec<u8>>,
+    forwarded: Option<Vec<u8>>,
     host: Option<HeaderValue>,
 }
 
@@ -201,8 +201,8 @@ fn forwarded(headers: &mut HeaderMap, origin: &Origin, host: HeaderValue, prior:
 }
 
 /// Sets a field to its pieces, behind what was said `before`.
-fn put(headers: &mut HeaderMap, name: HeaderName, pieces: &[&[u8]], before: Option<String>) {
-    let mut line = before.map_or_else(|| Vec::with_capacity(96), String::into_bytes);
+fn put(headers: &mut HeaderMap, name: HeaderName, pieces: &[&[u8]], before: Option<Vec<u8>>) {
+    let mut line = before.unwrap_or_else(|| Vec::with_capacity(96));
     if !line.is_empty() {
         line.extend_from_slice(b", ");
     }
@@ -215,13 +215,9 @@ fn put(headers: &mut HeaderMap, name: HeaderName, pieces: &[&[u8]], before: Opti
 }
 
 /// All lines of a field as one (RFC 9110 §5.3).
-fn joined(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
-    let lines: Vec<&str> = headers
-        .get_all(name)
-        .iter()
-        .filter_map(|line| line.to_str().ok())
-        .collect();
-    (!lines.is_empty()).then(|| lines.join(", "))
+fn joined(headers: &HeaderMap, name: &HeaderName) -> Option<Vec<u8>> {
+    let lines: Vec<&[u8]> = headers.get_all(name).iter().map(HeaderValue::as_bytes).collect();
+    (!lines.is_empty()).then(|| lines.join(b", ".as_slice()))
 }
 
 /// Takes off `Connection` and every field that any of its lines names.

@@ -201,9 +201,12 @@ pub fn is_trusted(ip: IpAddr, trusted_proxies: &[IpNet]) -> bool {
 fn client_behind(peer: IpAddr, headers: &HeaderMap, trusted_proxies: &[IpNet]) -> IpAddr {
     let mut client = peer.to_canonical();
     for line in headers.get_all("x-forwarded-for").iter().rev() {
-        let Ok(line) = line.to_str() else { return client };
-        for hop in line.rsplit(',') {
-            let Some(ip) = address(hop.trim()) else { return client };
+        // Octets, not text: what a client writes to the left must not make a proxy's own word unreadable.
+        for hop in line.as_bytes().rsplit(|&b| b == b',') {
+            let hop = std::str::from_utf8(hop.trim_ascii()).ok();
+            let Some(ip) = hop.and_then(address) else {
+                return client;
+            };
             client = ip;
             if !is_trusted(ip, trusted_proxies) {
                 return client;
@@ -223,9 +226,9 @@ fn address(text: &str) -> Option<IpAddr> {
 
 fn forwarded_https(headers: &HeaderMap) -> Option<bool> {
     let last = headers.get_all("x-forwarded-proto").iter().next_back()?;
-    match last.to_str().ok()?.rsplit(',').next()?.trim() {
-        proto if proto.eq_ignore_ascii_case("https") => Some(true),
-        proto if proto.eq_ignore_ascii_case("http") => Some(false),
+    match last.as_bytes().rsplit(|&b| b == b',').next()?.trim_ascii() {
+        proto if proto.eq_ignore_ascii_case(b"https") => Some(true),
+        proto if proto.eq_ignore_ascii_case(b"http") => Some(false),
         _ => None,
     }
 }
@@ -311,6 +314,7 @@ mod tests {
             &[(XFF, "6.6.6.6"), (XFF, "203.0.113.1,10.2.2.2")],
             "203.0.113.1",
         );
+        client("10.0.0.1", &[(XFF, "no téxt, 203.0.113.1")], "203.0.113.1");
         client("10.0.0.1", &[(XFF, "203.0.113.1:4711")], "203.0.113.1");
         client("fd00::1", &[(XFF, "[2001:db8::1]:4711")], "2001:db8::1");
         client("fd00::1", &[(XFF, "[2001:db8::1]")], "2001:db8::1");

@@ -118,3 +118,23 @@ async fn what_a_stranger_says_of_the_host_elsewhere_decides_nothing() {
     }
     assert_eq!(upstream.count(), 0);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_octets_hide_a_client_behind_its_own_proxy() {
+    let upstream = Upstream::friendly();
+    let world = World::with(&upstream, |config| {
+        config.set("server.trusted_proxies", vec!["127.0.0.1/32"]);
+    });
+    for left in [b"6.6.6.6".as_slice(), b"\xff", b"\xc3\xa9", b"\xe2\x80\xae6.6.6.6"] {
+        let head = format!(
+            "GET /public HTTP/1.1\r\nHost: {}\r\nX-Forwarded-For: ",
+            world.authority()
+        );
+        let request = [head.as_bytes(), left, b", 203.0.113.9\r\n\r\n"].concat();
+        let mut wire = world.tls();
+        wire.send(&request).expect("bytes can be sent");
+        assert_eq!(wire.answer("GET").expect("an answer").status, 200, "{left:?}");
+        let told = upstream.last().value("x-forwarded-for");
+        assert!(told.ends_with(", 203.0.113.9, 127.0.0.1"), "{left:?}: {told}");
+    }
+}
