@@ -37,9 +37,10 @@ pub fn count(headers: &HeaderMap, place: &str, now: Timestamp) -> Bounce {
 }
 
 fn read(headers: &HeaderMap) -> Option<(String, u32, u64)> {
-    let lines = headers.get_all(COOKIE).iter().filter_map(|line| line.to_str().ok());
+    let lines = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes);
     let value = lines
-        .flat_map(|line| line.split(';'))
+        .flat_map(|line| line.split(|&b| b == b';'))
+        .filter_map(|pair| std::str::from_utf8(pair).ok())
         .find_map(|pair| pair.trim().strip_prefix(NAME)?.strip_prefix('='))?;
     let mut parts = value.splitn(3, '.');
     let tag = parts.next()?.to_owned();

@@ -31,16 +31,18 @@ impl Browser {
     pub fn of(headers: &HeaderMap) -> Option<Self> {
         let mut found = None;
         for line in headers.get_all(COOKIE) {
-            for pair in line.to_str().ok()?.split(';') {
-                let Some((name, value)) = pair.trim().split_once('=') else {
+            // Octets, since other people's cookies on the same line may be no text.
+            for pair in line.as_bytes().split(|&b| b == b';') {
+                let named = pair.trim_ascii().strip_prefix(COOKIE_NAME.as_bytes());
+                let Some(value) = named.and_then(|rest| rest.strip_prefix(b"=")) else {
                     continue;
                 };
-                if name == COOKIE_NAME && found.replace(value).is_some() {
+                if found.replace(value).is_some() {
                     return None;
                 }
             }
         }
-        let value = found?;
+        let value = std::str::from_utf8(found?).ok()?;
         let ours = value.len() == 22
             && value
                 .bytes()
@@ -124,6 +126,8 @@ mod tests {
         let name = "AAAAAAAAAAAAAAAAAAAAAA";
         let good = format!("a=b; {COOKIE_NAME}={name}");
         assert_eq!(Browser::of(&headers(&good)), Some(Browser(name.to_owned())));
+        let beside_no_text = format!("app=né; {COOKIE_NAME}={name}");
+        assert_eq!(Browser::of(&headers(&beside_no_text)), Some(Browser(name.to_owned())));
         assert_eq!(Browser::of(&headers(&format!("{good}; {COOKIE_NAME}={name}"))), None);
         assert_eq!(Browser::of(&headers(&format!("{COOKIE_NAME}=short"))), None);
         assert_eq!(Browser::of(&HeaderMap::new()), None);

@@ -228,3 +228,34 @@ async fn every_answer_of_ours_says_how_browsers_must_treat_it() {
     let out = browser.post("/auth/logout").send().await.is(204);
     assert!(out.header("clear-site-data").contains("\"cache\""));
 }
+
+/// A sibling site can plant a cookie of any octets for the whole domain; browsers send it along with ours on one line.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_planted_cookie_that_is_no_text_locks_nobody_out() {
+    let upstream = Upstream::friendly();
+    let world = World::start(&upstream);
+    let (host, origin) = (world.authority(), world.origin());
+    let page = world.tls().ask(&format!(
+        "GET /auth/login HTTP/1.1\r\nHost: {host}\r\nAccept: text/html\r\n\r\n"
+    ));
+    let cookie = page.value("set-cookie");
+    let cookie = cookie.split(';').next().expect("a pair");
+    let text = page.text();
+    let token = text.split("name=\"form_token\" value=\"").nth(1).expect("a form token");
+    let token = token.split('"').next().expect("its end");
+    let form = format!("form_token={token}&email=ada@example.com&password=not the right password");
+    for planted in [b"a=b".as_slice(), b"a=\xff", b"a=\xc3\xa9"] {
+        let head = format!(
+            "POST /auth/login HTTP/1.1\r\nHost: {host}\r\nOrigin: {origin}\r\nAccept: text/html\r\n\
+             Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\nCookie: ",
+            form.len()
+        );
+        let rest = format!("; {cookie}\r\n\r\n{form}");
+        let mut wire = world.tls();
+        wire.send(&[head.as_bytes(), planted, rest.as_bytes()].concat())
+            .expect("bytes can be sent");
+        let answer = wire.answer("POST").expect("an answer");
+        // Judged like any other, and not sent to the page about browsers that refuse cookies.
+        assert_eq!(answer.status, 401, "{planted:?}: {}", answer.text());
+    }
+}
