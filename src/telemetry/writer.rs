@@ -9,7 +9,7 @@ mod output;
 
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::{self, JoinHandle};
+use std::thread;
 use std::time::Duration;
 
 use prometheus_client::metrics::counter::Counter;
@@ -24,6 +24,8 @@ const GATHER: Duration = Duration::from_millis(20);
 const RETRY: Duration = Duration::from_secs(1);
 /// How long somebody waits at most for a line to be written.
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
+/// How long the end of the process waits at most: a target that hangs must not keep a gateway from ending, and its successor from the port.
+const LAST_WAIT: Duration = Duration::from_secs(5);
 
 /// What becomes of lines that the target refuses, and how many may wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,7 +49,6 @@ impl Care {
 #[derive(Debug)]
 pub(super) struct Writer {
     shared: Option<Arc<Shared>>,
-    thread: Option<JoinHandle<()>>,
 }
 
 #[derive(Debug)]
@@ -76,6 +77,8 @@ struct State {
     reopen: bool,
     closing: bool,
     failing: bool,
+    /// The thread has come to its end, or is not waited for any more.
+    ended: bool,
     /// Bytes accepted and bytes done with, both counted from the start.
     accepted: u64,
     done: u64,
@@ -104,10 +107,7 @@ impl Shared {
 impl Writer {
     /// A writer that drops every line.
     pub(super) const fn off() -> Self {
-        Self {
-            shared: None,
-            thread: None,
-        }
+        Self { shared: None }
     }
 
     /// Opens `target` for appending; lines that are lost count in `lost`.
@@ -129,13 +129,10 @@ impl Writer {
             care,
             spare: Vec::new(),
         };
-        let thread = thread::Builder::new()
+        thread::Builder::new()
             .name("gateward-log".to_owned())
             .spawn(move || job.run())?;
-        Ok(Self {
-            shared: Some(shared),
-            thread: Some(thread),
-        })
+        Ok(Self { shared: Some(shared) })
     }
 
     /// Whether lines go anywhere at all.
@@ -184,7 +181,7 @@ impl Writer {
         shared.wake.notify_one();
     }
 
-    /// Waits until everything handed over so far is written, or could not be.
+    /// Waits until everything handed over so far is written, or could not be, or the target has hung for `LAST_WAIT`.
     pub(super) fn flush(&self) {
         let Some(shared) = &self.shared else { return };
         let mut state = shared.lock();
@@ -192,21 +189,23 @@ impl Writer {
         state.hurry = true;
         state.asleep = false;
         shared.wake.notify_one();
-        while state.done < goal && !state.failing {
-            state = shared.written.wait(state).unwrap_or_else(PoisonError::into_inner);
-        }
+        let is_open = |state: &mut State| state.done < goal && !state.failing;
+        let waited = shared.written.wait_timeout_while(state, LAST_WAIT, is_open);
+        let (mut state, wait) = waited.unwrap_or_else(PoisonError::into_inner);
+        state.ended |= wait.timed_out();
     }
 }
 
 impl Drop for Writer {
     fn drop(&mut self) {
-        if let Some(shared) = &self.shared {
-            shared.lock().closing = true;
-            shared.wake.notify_one();
-        }
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
+        let Some(shared) = &self.shared else { return };
+        let mut state = shared.lock();
+        state.closing = true;
+        shared.wake.notify_one();
+        // A thread that hangs in a write cannot be joined; it ends with the process.
+        let _ = shared
+            .written
+            .wait_timeout_while(state, LAST_WAIT, |state| !state.ended);
     }
 }
 
@@ -223,6 +222,8 @@ impl Job {
         while let Some(batch) = self.next() {
             self.write(batch);
         }
+        self.shared.lock().ended = true;
+        self.shared.written.notify_all();
     }
 
     /// The lines gathered since the last time; `None` when all is written and no more will come.
@@ -351,6 +352,31 @@ mod tests {
         writer.append(b"last words\n");
         drop(writer);
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "last words\n");
+    }
+
+    #[test]
+    fn a_target_that_hangs_keeps_no_process_from_ending() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("fifo");
+        rustix::fs::mknodat(
+            rustix::fs::CWD,
+            &path,
+            rustix::fs::FileType::Fifo,
+            rustix::fs::Mode::RWXU,
+            0,
+        )
+        .unwrap();
+        // Somebody who holds it open and never reads.
+        let _reader = std::fs::File::options().read(true).write(true).open(&path).unwrap();
+        let writer = open(&path, Care::Careful);
+        writer.append(&vec![b'x'; 1 << 20]);
+        let (done, ended) = std::sync::mpsc::channel();
+        thread::spawn(move || {
+            writer.flush();
+            drop(writer);
+            done.send(()).unwrap();
+        });
+        ended.recv_timeout(6 * LAST_WAIT).expect("it ended");
     }
 
     #[test]
