@@ -163,6 +163,15 @@ fn where_a_request_comes_from_is_what_we_saw() {
 }
 
 #[test]
+fn a_request_id_of_zeros_begins_no_trace_of_zeros() {
+    let mut origin = origin(true);
+    origin.caller.request_id = "00000000-0000-0000-0000-000000000000".into();
+    let headers = sent(&origin, &[]);
+    let trace = headers.get("traceparent").unwrap().to_str().unwrap();
+    assert!(!trace.contains("0000000000000000"), "{trace}");
+}
+
+#[test]
 fn a_trusted_proxy_is_appended_to() {
     let lines = [
         ("x-forwarded-for", "203.0.113.9"),

@@ -28,8 +28,9 @@ pub(super) fn put(headers: &mut HeaderMap, request_id: &str) {
 /// sampled: unmarked it would tell upstreams, whose samplers follow their parent, to record nothing at all.
 fn begun(request_id: &str) -> Option<HeaderValue> {
     let trace = match Uuid::try_parse(request_id) {
-        Ok(id) => id,
-        Err(_) => Uuid::from_bytes(secret::random().ok()?),
+        // Neither part may be all zeros.
+        Ok(id) if id.as_u64_pair().1 != 0 => id,
+        _ => Uuid::from_bytes(secret::random().ok()?),
     };
     let mut room = [0; Simple::LENGTH];
     let trace = trace.simple().encode_lower(&mut room);
