@@ -1,0 +1,262 @@
+//! The threads that hash: a bounded number of low priority, each with one Argon2 memory block of its own, so that a flood of logins costs a fixed share.
+//!
+//! Memory is threads × m, whatever comes. At most `queue` jobs wait; one that has waited two seconds, or whose caller has gone, is dropped without being
+//! hashed. Jobs are taken in order, so when the oldest is dropped the next is looked at at once: nobody waits much longer than those two seconds.
+
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use argon2::{Algorithm, Argon2, Block, Params, Version};
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+use super::HashError;
+use crate::model::credential::Password;
+use crate::telemetry::Metrics;
+
+/// How long a job may wait for its turn.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// How much lower than the rest of the process the threads run (`nice`): about a tenth of a fully busy core each.
+const NICENESS: i32 = 10;
+
+struct Job {
+    password: Password,
+    salt: Vec<u8>,
+    params: Params,
+    tag_len: usize,
+    since: Instant,
+    reply: oneshot::Sender<Result<Vec<u8>, HashError>>,
+}
+
+#[derive(Default)]
+struct Waiting {
+    jobs: VecDeque<Job>,
+    closed: bool,
+}
+
+/// Jobs that wait, and whoever works them off.
+pub(super) struct Pool {
+    waiting: Mutex<Waiting>,
+    wake: Condvar,
+    queue: usize,
+    hashed: AtomicU64,
+    metrics: Arc<Metrics>,
+}
+
+impl std::fmt::Debug for Pool {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Pool")
+            .field("queue", &self.queue)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Pool {
+    /// A pool that nobody works for yet.
+    pub(super) fn new(queue: usize, metrics: Arc<Metrics>) -> Self {
+        Self {
+            waiting: Mutex::default(),
+            wake: Condvar::new(),
+            queue: queue.max(1),
+            hashed: AtomicU64::new(0),
+            metrics,
+        }
+    }
+
+    /// Has a tag made, when its turn comes.
+    pub(super) async fn hash(
+        &self,
+        password: Password,
+        salt: Vec<u8>,
+        params: Params,
+        tag_len: usize,
+    ) -> Result<Vec<u8>, HashError> {
+        let (reply, answer) = oneshot::channel();
+        self.push(Job {
+            password,
+            salt,
+            params,
+            tag_len,
+            since: Instant::now(),
+            reply,
+        })?;
+        answer
+            .await
+            .map_err(|_| HashError::Failed("a hashing thread stopped"))?
+    }
+
+    /// Sends its threads home once nothing waits any more.
+    pub(super) fn close(&self) {
+        self.lock().closed = true;
+        self.wake.notify_all();
+    }
+
+    /// How many hashes were made since the start.
+    pub(super) fn hashed(&self) -> u64 {
+        self.hashed.load(Ordering::Relaxed)
+    }
+
+    fn push(&self, job: Job) -> Result<(), HashError> {
+        let mut waiting = self.lock();
+        if waiting.jobs.len() >= self.queue {
+            waiting.jobs.retain(|job| !job.reply.is_closed());
+        }
+        if waiting.jobs.len() >= self.queue {
+            return Err(overloaded());
+        }
+        waiting.jobs.push_back(job);
+        self.metrics.hash_queue_depth(waiting.jobs.len());
+        drop(waiting);
+        self.wake.notify_one();
+        Ok(())
+    }
+
+    /// One thread's life.
+    pub(super) fn work(&self) {
+        be_nice();
+        let mut memory = Vec::new();
+        while let Some(job) = self.next() {
+            let waited = job.since.elapsed();
+            self.metrics.hash_wait(waited);
+            if job.reply.is_closed() {
+                continue;
+            }
+            let outcome = if waited >= PATIENCE {
+                Err(overloaded())
+            } else {
+                self.hashed.fetch_add(1, Ordering::Relaxed);
+                catch_unwind(AssertUnwindSafe(|| job.hash(&mut memory)))
+                    .unwrap_or(Err(HashError::Failed("a hashing thread panicked")))
+            };
+            // The caller may have gone in the meantime; then nobody wants to know.
+            let _ = job.reply.send(outcome);
+        }
+    }
+
+    fn next(&self) -> Option<Job> {
+        let mut waiting = self.lock();
+        loop {
+            if let Some(job) = waiting.jobs.pop_front() {
+                self.metrics.hash_queue_depth(waiting.jobs.len());
+                return Some(job);
+            }
+            if waiting.closed {
+                return None;
+            }
+            waiting = self.wake.wait(waiting).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Job {
+    /// The tag. The thread's memory is made at its first job and used again; a hash that needs more than usual gives the surplus back.
+    fn hash(&self, memory: &mut Vec<Block>) -> Result<Vec<u8>, HashError> {
+        let needed = self.params.block_count();
+        if memory.len() != needed {
+            memory.resize(needed, Block::new());
+            memory.shrink_to_fit();
+        }
+        let mut tag = vec![0; self.tag_len];
+        Argon2::new(Algorithm::Argon2id, Version::V0x13, self.params.clone())
+            .hash_password_into_with_memory(
+                self.password.expose().as_bytes(),
+                &self.salt,
+                &mut tag,
+                memory.as_mut_slice(),
+            )
+            .map_err(|_| HashError::Failed("Argon2 refused its input"))?;
+        Ok(tag)
+    }
+}
+
+fn overloaded() -> HashError {
+    HashError::Overloaded { retry_after: PATIENCE }
+}
+
+/// Lowers this thread's priority. On Linux the call without an id concerns the calling thread alone; elsewhere it would lower the whole process.
+/// Best effort: a sandbox may forbid it, and hashing works without.
+#[cfg(target_os = "linux")]
+fn be_nice() {
+    let _ = rustix::process::setpriority_process(None, NICENESS);
+}
+
+#[cfg(not(target_os = "linux"))]
+fn be_nice() {
+    let _ = NICENESS;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::auth::hashing::Hasher;
+    use crate::auth::hashing::phc::{SALT_LEN, TAG_LEN};
+    use crate::auth::hashing::tests::{password, rules};
+
+    /// A pool whose threads never come.
+    fn asleep() -> Hasher {
+        Hasher::without_threads(&rules(8, 1), Arc::new(Metrics::new())).unwrap()
+    }
+
+    type Answer = oneshot::Receiver<Result<Vec<u8>, HashError>>;
+
+    fn job(hasher: &Hasher, age: Duration) -> (Job, Answer) {
+        let (reply, answer) = oneshot::channel();
+        let job = Job {
+            password: password(),
+            salt: vec![0; SALT_LEN],
+            params: hasher.params.clone(),
+            tag_len: TAG_LEN,
+            since: Instant::now().checked_sub(age).unwrap(),
+            reply,
+        };
+        (job, answer)
+    }
+
+    /// Lets a thread do all that waits, here and now.
+    fn wake(hasher: &Hasher) {
+        hasher.pool.lock().closed = true;
+        hasher.pool.work();
+    }
+
+    #[tokio::test]
+    async fn the_queue_is_bounded_and_the_surplus_is_refused_at_once() {
+        let hasher = asleep();
+        let waiting: Vec<_> = (0..2).map(|_| job(&hasher, Duration::ZERO)).collect();
+        let answers: Vec<Answer> = waiting
+            .into_iter()
+            .map(|(job, answer)| {
+                hasher.pool.push(job).unwrap();
+                answer
+            })
+            .collect();
+        assert!(matches!(
+            hasher.hash(password()).await,
+            Err(HashError::Overloaded { .. })
+        ));
+        drop(answers);
+        assert!(
+            hasher.pool.push(job(&hasher, Duration::ZERO).0).is_ok(),
+            "those who left make room"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_job_that_waited_too_long_or_was_abandoned_is_not_hashed() {
+        let hasher = asleep();
+        let (late, told) = job(&hasher, PATIENCE);
+        let (left, gone) = job(&hasher, Duration::ZERO);
+        hasher.pool.push(late).unwrap();
+        hasher.pool.push(left).unwrap();
+        drop(gone);
+        wake(&hasher);
+        assert_eq!(told.await.unwrap(), Err(overloaded()));
+        assert_eq!(hasher.hashed(), 0);
+    }
+}
