@@ -10,6 +10,7 @@ pub mod password;
 pub mod refresh;
 pub mod register;
 pub mod sessions;
+mod strength;
 pub mod throttle;
 #[cfg(test)]
 pub(crate) mod world;
@@ -31,7 +32,7 @@ use crate::token::refresh::RefreshToken;
 use crate::token::{AccessToken, TokenError, Tokens};
 use hashing::{HashError, Hasher};
 use pace::Pace;
-use password::Strength;
+use strength::Strength;
 use throttle::Throttle;
 
 /// Why a verb of this room was refused. What the caller is told is the portal's choice; the sources are for the log.
