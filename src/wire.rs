@@ -1,4 +1,4 @@
-//! HTTP vocabulary without business: bodies, replies, cookies, where a request comes from and whether it is well-formed.
+//! HTTP vocabulary without business: bodies, replies, cookies, where a request comes from, who made it, and whether it is well-formed.
 
 pub mod body;
 pub mod cookie;
@@ -8,5 +8,6 @@ pub mod navigation;
 pub mod origin;
 pub mod patience;
 pub mod reply;
+pub mod site;
 
 pub use body::Body;

@@ -25,10 +25,10 @@ use crate::model::credential::Password;
 use crate::model::identity::Identity;
 use crate::model::session::SessionId;
 use crate::token::Tokens;
-use crate::wire::Body;
 use crate::wire::cookie::{self, Ours};
-use crate::wire::origin::{self, Origin};
+use crate::wire::origin::Origin;
 use crate::wire::reply::{self, Code, Problem};
+use crate::wire::{Body, site};
 
 /// At sign-out the browser forgets what this origin stored and cached, both of which may show the person. Not `"cookies"`: that reaches every host of
 /// the registrable domain, and other sites' cookies are not ours to take.
@@ -119,7 +119,7 @@ impl Api {
         let by_cookie = ask.cookies != Ours::default();
         let by_browser = headers.contains_key(ORIGIN) || headers.contains_key("sec-fetch-site");
         let must_prove = by_cookie || (by_browser && endpoint.moves_cookies());
-        if !must_prove || origin::is_same_site(&ask.head.method, headers, &self.public_url, ask.origin) {
+        if !must_prove || site::is_same_site(&ask.head.method, headers, &self.public_url, ask.origin) {
             return Ok(());
         }
         let words = "Requests that use or change cookies must come from a page of this site.";

@@ -35,10 +35,9 @@ use crate::config::{RouteKind, Settings};
 use crate::model::clock::Clock;
 use crate::model::secret::{NoEntropy, Secret};
 use crate::token::Tokens;
-use crate::wire::navigation;
 use crate::wire::origin::Origin;
 use crate::wire::reply::{Code, Problem};
-use crate::wire::{Body, origin};
+use crate::wire::{Body, navigation, site};
 use look::Look;
 pub(super) use path::{CHANGE_PASSWORD, NOT_THERE, Page};
 use reply::Policy;
@@ -165,7 +164,7 @@ impl Pages {
         let headers = &visit.head.headers;
         let named = headers.get(http::header::ORIGIN).is_some_and(|origin| origin != "null");
         let silent = !headers.contains_key("sec-fetch-site") && !named;
-        if silent || origin::comes_from_us(headers, &self.public_url, visit.origin) {
+        if silent || site::comes_from_us(headers, &self.public_url, visit.origin) {
             return Ok(());
         }
         Err(Problem::new(

@@ -17,9 +17,9 @@ use crate::config::{Access, RevocationMode};
 use crate::token::verify::Verified;
 use crate::token::{Rejected, Tokens};
 use crate::wire::cookie::{self, Ours};
-use crate::wire::cors;
-use crate::wire::origin::{self, Origin};
+use crate::wire::origin::Origin;
 use crate::wire::reply::{Code, Problem};
+use crate::wire::{cors, site};
 
 /// Leave to forward one request. Only this file can make one.
 #[derive(Debug)]
@@ -221,9 +221,9 @@ impl Gate {
             .is_some_and(|cors| cors::trusts(cors, headers));
         let proven = trusted
             || if found.route.websocket && wanted_upgrade(headers).is_some() {
-                headers.contains_key(ORIGIN) && origin::comes_from_us(headers, &self.public_url, origin)
+                headers.contains_key(ORIGIN) && site::comes_from_us(headers, &self.public_url, origin)
             } else {
-                !found.route.csrf || origin::is_same_site(method, headers, &self.public_url, origin)
+                !found.route.csrf || site::is_same_site(method, headers, &self.public_url, origin)
             };
         if proven {
             return Ok(());

@@ -16,7 +16,7 @@ use crate::config::RouteKind;
 use crate::portal::{intake, kept_form};
 use crate::wire::origin::Origin;
 use crate::wire::reply::Problem;
-use crate::wire::{Body, navigation, origin};
+use crate::wire::{Body, navigation, site};
 
 impl Pages {
     /// The answer to a request that `problem` keeps out for want of a session.
@@ -73,7 +73,7 @@ impl Pages {
         body: &impl http_body::Body,
     ) -> bool {
         navigation::is_form(&head.method, &head.headers, kind)
-            && origin::comes_from_us(&head.headers, &self.public_url, origin)
+            && site::comes_from_us(&head.headers, &self.public_url, origin)
             && body.size_hint().lower() <= kept_form::LARGEST as u64
     }
 
