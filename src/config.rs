@@ -13,7 +13,6 @@ mod nearest;
 mod place;
 pub mod portal;
 mod read;
-mod restart;
 pub mod route;
 mod section;
 pub mod servers;
@@ -33,7 +32,6 @@ use crate::model::user::Role;
 pub use check::{Mistake, Mistakes};
 pub use cors::Cors;
 pub use portal::{Color, Logo, Portal};
-pub use restart::keys_needing_restart;
 pub use route::{Access, Claim, HostPattern, IdentityHeaders, RevocationMode, Route, RouteKind, Target};
 
 /// Reads and checks a file, environment overrides (`GATEWARD__SECTION__KEY`) included.

@@ -56,3 +56,33 @@ enum Fact<'a> {
     Text(&'a str),
     Log(&'a LogTarget),
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config;
+
+    #[test]
+    fn what_a_reload_cannot_change_is_named_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let settings = |text: &str| {
+            let file = folder.path().join("gateway.toml");
+            std::fs::write(&file, text).unwrap();
+            config::load(&file).unwrap()
+        };
+        let old = settings("");
+        let new = settings(
+            "[server]\nworkers = 99\nhttps = \"127.0.0.1:1\"\n[store]\nmax_staleness = \"1s\"\n\
+             [tokens]\naccess_ttl = \"1m\"\n[auth.password.argon2]\niterations = 3\n[log]\naudit = \"off\"",
+        );
+        assert_eq!(needed(&old, &old), [] as [&str; 0]);
+        let expected = [
+            "server.https",
+            "server.http",
+            "server.workers",
+            "auth.password.argon2",
+            "log.audit",
+        ];
+        assert_eq!(needed(&old, &new), expected);
+    }
+}

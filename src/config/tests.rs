@@ -270,17 +270,6 @@ fn another_version_is_refused() {
 }
 
 #[test]
-fn what_a_reload_cannot_change_is_named() {
-    let old = settings("");
-    let new = settings(
-        "[server]\nworkers = 99\nhttps = \"127.0.0.1:1\"\n[tokens]\naccess_ttl = \"1m\"\n[log]\naudit = \"off\"",
-    );
-    assert_eq!(keys_needing_restart(&old, &old), [] as [&str; 0]);
-    let expected = ["server.https", "server.http", "server.workers", "log.audit"];
-    assert_eq!(keys_needing_restart(&old, &new), expected);
-}
-
-#[test]
 fn a_broken_line_is_named_once() {
     refuses("[server]\nadmin = \"10.0.0.1:9901\n", 2, "", "invalid basic string");
     refuses("[upstreams]\napp = 3\n", 2, "upstreams.app", "must be a table");
