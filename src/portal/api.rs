@@ -1,4 +1,4 @@
-//! The JSON face: `2-contract.md` §3, row by row.
+//! The JSON face: JSON in and JSON out, endpoint by endpoint.
 //!
 //! Cookies are set when somebody signs in or refreshes by cookie, and taken away at sign-out, with the account, and when a refresh finds that the
 //! session is certainly over. A store that fails takes none away, but for sign-out: there the person wants this browser to forget, whatever else happens.

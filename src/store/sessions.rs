@@ -1,4 +1,11 @@
 //! Sign-ins and the rotation of their refresh tokens.
+//!
+//! | the presented generation is | what comes of it |
+//! |---|---|
+//! | the current one, or one ahead of it (the store lost a write) | it is rotated: previous from now on, and the one after it is current |
+//! | the previous one, within `reuse_window` (tabs that raced, an answer that got lost) | it is repeated: the same current one |
+//! | the previous one, later (its answer got lost, or somebody else has it) | the current one is replaced by the next, and so skipped |
+//! | anything older, or a skipped one | it is reused: the session ends |
 
 use std::time::Duration;
 
@@ -28,7 +35,7 @@ pub struct Rotate {
 }
 
 impl Rotate {
-    /// The table of 2-contract.md §5 as one pure step: what comes of this request when the store holds `session`. A backend keeps what it says in the
+    /// The table above as one pure step: what comes of this request when the store holds `session`. A backend keeps what it says in the
     /// same atomic step: the new record of `Rotated` and `Replaced`, the end of `Reused` and `Expired`, nothing otherwise.
     pub(super) fn judge(&self, session: Session) -> Rotation {
         let same_nonce: bool = session.nonce_hash.ct_eq(&self.nonce_hash).into();

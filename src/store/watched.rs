@@ -1,6 +1,6 @@
 //! A layer around any backend: every call has a time limit and is counted. So no backend repeats it and none can forget it.
 //!
-//! A call that runs into its limit is dropped; a backend must bear that at any await point (4-security.md §7: nothing waits for a dead store).
+//! A call that runs into its limit is dropped; a backend must bear that at any await point (nothing waits for a dead store).
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -5,7 +5,7 @@
 //! A repeat, by far the most frequent answer under a race, writes nothing and takes no lock; a rotation is one statement.
 //!
 //! A rotation does not wait for the disk. Power that fails just after it leaves the record a generation behind its token, which the store then accepts as
-//! it accepts any token ahead (2-contract.md §5); an end, which no token can bring back, does wait.
+//! it accepts any token ahead (`Rotate::judge`); an end, which no token can bring back, does wait.
 
 use async_trait::async_trait;
 use sqlx::query;
