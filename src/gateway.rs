@@ -1,9 +1,10 @@
 //! The page to read first: one request, from arrival to answer.
 //!
 //! ```text
-//! clean? ── who is calling ─┬─ our own path: portal, on the control plane
-//!                           └─ proxy: find the route ── admit ── forward, on this core
-//!                                                         └ renew (portal, control plane), then admit again
+//! clean? ── where from ─┬─ our own path: portal, on the control plane
+//!                       └─ preflight? ── find the route ── admit ┬ forward, on this core
+//!                                                                ├ renew (portal, control plane), then admit again
+//!                                                                └ turn away (portal, control plane) or refuse
 //! ```
 //! Nothing is decided here: each step is one room's. What this page adds is the order, and that every outcome is an answer which is recorded once.
 

@@ -39,7 +39,7 @@ pub enum Command {
     },
     /// Take over a PEM private key as the next signing key
     Import {
-        /// PKCS#8 or PKCS#1
+        /// PKCS#8, PKCS#1 or SEC 1
         file: PathBuf,
     },
 }

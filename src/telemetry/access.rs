@@ -36,7 +36,7 @@ pub struct Entry<'a> {
     pub route: &'a str,
     /// The status of the answer.
     pub status: u16,
-    /// From arrival to the end of the answer, in milliseconds.
+    /// From arrival until the answer was ready; a streamed body comes after that.
     pub took: Duration,
     /// Octets of the request's body, where they are known.
     pub bytes_in: Option<u64>,
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_longer_than_the_stack_buffer_is_whole() {
+    fn a_line_longer_than_an_ordinary_one_is_whole() {
         let long = format!("/{}", "x".repeat(5000));
         assert_eq!(lines(&[entry(&long)])[0]["path"], long);
     }
