@@ -29,6 +29,15 @@ fn memory(world: &World, which: &str) -> u64 {
     line.trim().trim_end_matches(" kB").parse().expect("a number")
 }
 
+/// Endpoints that read a body.
+pub(super) const ASKED_IN_JSON: [&str; 5] = [
+    "/auth/login",
+    "/auth/register",
+    "/auth/refresh",
+    "/auth/password",
+    "/auth/logout",
+];
+
 /// Bodies that no endpoint of ours has asked for.
 pub(super) fn no_questions() -> Vec<(&'static str, String)> {
     let deep = format!("{{\"email\":{}{}}}", "[".repeat(7000), "]".repeat(7000));
@@ -71,13 +80,7 @@ async fn bodies_that_are_no_questions_are_refused_at_once_and_told_nothing() {
     let upstream = Upstream::friendly();
     let world = World::start(&upstream);
     let bodies = no_questions();
-    for path in [
-        "/auth/login",
-        "/auth/register",
-        "/auth/refresh",
-        "/auth/password",
-        "/auth/logout",
-    ] {
+    for path in ASKED_IN_JSON {
         for (what, body) in &bodies {
             let call = world.client().post(path).header("content-type", "application/json");
             let answer = call.body(body.clone()).send().await;

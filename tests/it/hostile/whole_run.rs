@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use super::exhaustion::{endless, idlers, no_questions, resident};
+use super::exhaustion::{ASKED_IN_JSON, endless, idlers, no_questions, resident};
 use super::{CANARY, authority, credentials, frames, guarded_prefix, http2, identity, poisoning, smuggling, upgrade};
 use crate::tokens::mint::Mint;
 use crate::world::upstream::Recorded;
@@ -226,13 +226,7 @@ impl Attacks<'_> {
     }
 
     async fn questions(&self) {
-        for path in [
-            "/auth/login",
-            "/auth/register",
-            "/auth/refresh",
-            "/auth/password",
-            "/auth/logout",
-        ] {
+        for path in ASKED_IN_JSON {
             for (what, body) in no_questions() {
                 let call = self
                     .world()
