@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::world::person::{login, refresh};
+use crate::world::person::{change_password, login, refresh};
 use crate::world::{PASSWORD, Upstream, World};
 
 /// The words of all events so far, in their order.
@@ -35,13 +35,8 @@ async fn an_event_is_in_the_audit_log_before_its_answer_whatever_comes_next() {
     told_before_a_crash(&mut world, "login.refused");
     let tokens = login(&client, "ada@example.com", PASSWORD, true).await.is(200);
     told_before_a_crash(&mut world, "login.succeeded");
-    let change = json!({"current": PASSWORD, "new": "another correct horse battery"});
     let access = tokens.member("access_token");
-    client
-        .post("/auth/password")
-        .bearer(&access)
-        .json(&change)
-        .send()
+    change_password(&client, &access, PASSWORD, "another correct horse battery")
         .await
         .is(204);
     told_before_a_crash(&mut world, "password.changed");

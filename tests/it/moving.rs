@@ -16,7 +16,7 @@ use gateward::telemetry::Metrics;
 use serde_json::json;
 
 use crate::shared::{ISSUER, SECRET, SharedStores, write_secret};
-use crate::world::person::{login, refresh};
+use crate::world::person::{change_password, login, refresh};
 use crate::world::process::{Outcome, command};
 use crate::world::{Client, PASSWORD, Upstream, World, until};
 
@@ -132,12 +132,7 @@ async fn a_second_run_brings_nothing_back_that_ended_at_the_target() {
     let client = new.client();
     client.post("/auth/logout").bearer(&ada.access).send().await.is(204);
     let renewed = refresh(&client, &stays.refresh).await.is(200);
-    let change = json!({"current": PASSWORD, "new": "another long password of ben"});
-    client
-        .post("/auth/password")
-        .bearer(&ben.access)
-        .json(&change)
-        .send()
+    change_password(&client, &ben.access, PASSWORD, "another long password of ben")
         .await
         .is(204);
     new.run(&["user", "set-roles", &ada.email, "staff"]).done();

@@ -2,10 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use serde_json::json;
-
 use crate::world::forge::part;
-use crate::world::person::refresh;
+use crate::world::person::{change_password, refresh};
 use crate::world::{PASSWORD, Person, Upstream, Wire, World};
 
 /// Open connections; the kernel spreads them over the workers' listeners.
@@ -135,14 +133,8 @@ async fn signing_out_everywhere_ends_every_session_of_the_user() {
 async fn a_password_change_ends_the_other_sessions() {
     let upstream = Upstream::friendly();
     let mut scene = scene(&upstream).await;
-    let body = json!({"current": PASSWORD, "new": "a quite different long sentence"});
-    scene
-        .ada
-        .client
-        .post("/auth/password")
-        .bearer(&scene.ada.access)
-        .json(&body)
-        .send()
+    let ada = &scene.ada;
+    change_password(&ada.client, &ada.access, PASSWORD, "a quite different long sentence")
         .await
         .is(204);
     scene.there.is_refused();

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::world::person::{login, refresh};
+use crate::world::person::{change_password, login, refresh};
 use crate::world::{Client, PASSWORD, Upstream, World};
 
 const ACCESS: &str = "__Host-gateward";
@@ -308,10 +308,7 @@ async fn a_changed_password_counts_and_ends_the_other_sessions() {
     let world = World::start(&upstream);
     let here = world.person("ada").await;
     let there = here.again().await;
-    let change = async |current: &str, new: &str| {
-        let call = here.client.post("/auth/password").bearer(&here.access);
-        call.json(&json!({"current": current, "new": new})).send().await
-    };
+    let change = async |current: &str, new: &str| change_password(&here.client, &here.access, current, new).await;
 
     change("not the right password", NEW_PASSWORD)
         .await

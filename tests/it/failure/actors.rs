@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use super::site::Site;
-use crate::world::person::{login, refresh};
+use crate::world::person::{change_password, login, refresh};
 use crate::world::{Answer, Client, PASSWORD, PATIENCE, Person};
 
 const REFRESH: &str = "__Host-gateward-refresh";
@@ -91,9 +91,7 @@ impl Actors {
     }
 
     pub async fn changes_password(&self) -> Answer {
-        let body = json!({"current": PASSWORD, "new": NEW_PASSWORD});
-        let call = self.changer.client.post("/auth/password");
-        call.bearer(&self.changer.access).json(&body).send().await
+        change_password(&self.changer.client, &self.changer.access, PASSWORD, NEW_PASSWORD).await
     }
 
     /// By a browser whose access cookie is gone.

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use serde_json::json;
 
-use crate::world::person::login;
+use crate::world::person::{change_password, login};
 use crate::world::{Answer, PASSWORD, Upstream, Wire, World};
 
 const WRONG: &str = "this is not the password";
@@ -209,15 +209,9 @@ async fn no_spelling_header_or_door_gives_another_try() {
         .await
         .problem(429, "rate_limited");
     // A guess is a guess, wherever it is made.
-    let change = json!({"current": PASSWORD, "new": "another good pass phrase"});
-    let answer = ada
-        .client
-        .post("/auth/password")
-        .bearer(&ada.access)
-        .json(&change)
-        .send()
-        .await;
-    answer.problem(429, "rate_limited");
+    change_password(&ada.client, &ada.access, PASSWORD, "another good pass phrase")
+        .await
+        .problem(429, "rate_limited");
     let answer = ada
         .client
         .delete("/auth/me")
@@ -347,12 +341,7 @@ async fn a_flood_of_long_passwords_costs_no_hash() {
                 if number % 5 > 0 {
                     return login(&client, &email, &long, false).await.status;
                 }
-                let change = json!({"current": long, "new": "another good pass phrase"});
-                client
-                    .post("/auth/password")
-                    .bearer(&access)
-                    .json(&change)
-                    .send()
+                change_password(&client, &access, &long, "another good pass phrase")
                     .await
                     .status
             })

@@ -89,3 +89,13 @@ pub async fn refresh(client: &Client, token: &str) -> Answer {
         .send()
         .await
 }
+
+/// Asks for another password, with an access token.
+pub async fn change_password(client: &Client, access: &str, current: &str, new: &str) -> Answer {
+    client
+        .post("/auth/password")
+        .bearer(access)
+        .json(&json!({"current": current, "new": new}))
+        .send()
+        .await
+}
