@@ -17,6 +17,7 @@ pub mod route;
 mod section;
 pub mod servers;
 mod units;
+pub mod unproven;
 mod values;
 mod words;
 
