@@ -118,7 +118,7 @@ impl Actors {
 }
 
 /// Asks again while a store does not answer: right after an outage, on a busy machine, a connection may take longer to make than it may.
-async fn steady<F: Future<Output = Answer>>(ask: impl Fn() -> F) -> Answer {
+pub async fn steady<F: Future<Output = Answer>>(ask: impl Fn() -> F) -> Answer {
     let began = Instant::now();
     loop {
         let answer = ask().await;
