@@ -143,8 +143,9 @@ def for_readme(found):
         return f"![{pictures.TITLES[name]}](benches/peers/figures/{name})"
     drawn = [name for name in pictures.TITLES if name in pictures.all_of_them(found)]
     parts = [picture(n) for n in drawn if not n.startswith("growth")] + [targets.table(found["targets"]), tables.machine(found)]
-    parts.append("The tables behind each line are in [benches/peers/figures/figures.md](benches/peers/figures/figures.md). As things grow:")
-    return "\n\n".join(parts + [picture(n) for n in drawn if n.startswith("growth")]) + "\n"
+    grown = [picture(n) for n in drawn if n.startswith("growth")]
+    parts.append("The tables behind each line are in [benches/peers/figures/figures.md](benches/peers/figures/figures.md)." + " As things grow:" * bool(grown))
+    return "\n\n".join(parts + grown) + "\n"
 
 
 def check(o, known):
