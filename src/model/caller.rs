@@ -14,8 +14,8 @@ pub struct Caller {
     pub request_id: Arc<str>,
 }
 
-/// Appends an address as it is spelled. Written by hand for IPv4, because log lines and headers need it on every request and `Display` costs five times as
-/// much.
+/// Appends an address as it is spelled. By hand for IPv4, because each request's log line needs it and does without the
+/// formatting machinery.
 pub fn spell(to: &mut Vec<u8>, ip: IpAddr) {
     let IpAddr::V4(ip) = ip else {
         to.extend_from_slice(ip.to_string().as_bytes());

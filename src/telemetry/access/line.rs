@@ -1,6 +1,6 @@
 //! One access entry as one line of JSON.
 //!
-//! Written by hand: this is done for every request, and a general serializer spends eight times the instructions on it (8,800 against 1,100, callgrind).
+//! Written by hand: this is done for every request. With a general serializer the record of one took 9,900 instructions, now 2,900 (callgrind).
 //! Only text that needs an escape goes through `serde_json`.
 
 use uuid::fmt::Hyphenated;
