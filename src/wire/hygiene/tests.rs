@@ -267,6 +267,20 @@ fn what_a_route_lets_through_still_hides_no_dot_segment() {
     assert!(check_path("/a%2f..", false, true).is_err());
 }
 
+#[test]
+fn a_connection_that_asks_for_another_host_is_judged_anew() {
+    let peer = peer(None);
+    let asks = |host: &str| {
+        let request = head("GET", "/", Version::HTTP_11, &[("host", host)]);
+        check(&peer, &request).map(|authority| authority.to_string())
+    };
+    for host in ["app.test", "app.test", "admin.test", "app.test:81", "app.test"] {
+        assert_eq!(asks(host).as_deref(), Ok(host));
+    }
+    assert!(asks("app.test, admin.test").is_err());
+    assert_eq!(asks("APP.test").as_deref(), Ok("app.test"));
+}
+
 proptest! {
     #[test]
     fn no_accepted_path_decodes_to_another_structure(path in "/([a-z./%25;]|%2[eEfF5]|%5[cC]){0,24}") {
