@@ -7,6 +7,7 @@ pub mod caller;
 pub mod clock;
 pub mod credential;
 pub mod identity;
+pub mod seal;
 pub mod secret;
 pub mod session;
 pub mod user;

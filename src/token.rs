@@ -19,7 +19,6 @@ pub mod refresh;
 mod revocation;
 mod ring;
 mod roca;
-mod sealed;
 #[cfg(test)]
 mod tests;
 pub mod verify;

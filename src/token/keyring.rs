@@ -15,8 +15,8 @@ use super::TokenError;
 use super::keys::{self, KeyInfo, KeyState, Planned, Policy};
 use super::pair::Pair;
 use super::ring::Ring;
-use super::sealed::Seal;
 use crate::model::clock::{Clock, Timestamp};
+use crate::model::seal::Seal;
 use crate::model::secret::Secret;
 use crate::store::StoreError;
 use crate::store::accounts::{AccountStore, StoredKey};
@@ -26,6 +26,7 @@ use crate::telemetry::Metrics;
 pub(super) const EVERY: Duration = Duration::from_secs(1);
 /// Unknown `kid`s make us read them at most this often: whoever invents them costs the store four questions a second.
 const AT_MOST_EVERY: Duration = Duration::from_millis(250);
+const NO_SEAL: TokenError = TokenError::Signing("a private key could not be sealed");
 /// How often somebody else may be faster before we give up.
 const ATTEMPTS: usize = 5;
 
@@ -61,7 +62,7 @@ impl Keyring {
     ) -> Result<Self, TokenError> {
         let keyring = Self {
             store,
-            seal: Seal::new(secret)?,
+            seal: Seal::new(secret, "signing keys").map_err(|_| NO_SEAL)?,
             ring: ArcSwap::default(),
             reading: Mutex::default(),
             clock,
@@ -229,7 +230,7 @@ impl Keyring {
     async fn try_add(&self, pair: &Pair, planned: &Planned) -> Result<Option<String>, TokenError> {
         let kid = pair.public()?.thumbprint();
         let key = StoredKey {
-            sealed: self.seal.seal(&kid, &pair.to_pkcs8()?)?,
+            sealed: self.seal.seal(kid.as_bytes(), &pair.to_pkcs8()?).map_err(|_| NO_SEAL)?,
             kid: kid.clone(),
             algorithm: pair.algorithm(),
             created_at: self.clock.now(),

@@ -10,8 +10,8 @@ use super::compact;
 use super::jwk::{Jwk, Verifier};
 use super::keys;
 use super::pair::Pair;
-use super::sealed::Seal;
 use crate::model::clock::Timestamp;
+use crate::model::seal::Seal;
 use crate::store::accounts::StoredKey;
 
 /// A key with everything that it takes to use it.
@@ -28,7 +28,9 @@ pub(super) struct Key {
 impl Key {
     /// Opens a stored key.
     fn open(stored: &StoredKey, seal: &Seal) -> Result<Self, TokenError> {
-        let pkcs8 = seal.open(&stored.kid, &stored.sealed)?;
+        let pkcs8 = seal
+            .open(stored.kid.as_bytes(), &stored.sealed)
+            .map_err(|_| TokenError::WrongSecret)?;
         let pair = Pair::from_pkcs8(stored.algorithm, &pkcs8).ok_or(TokenError::WrongSecret)?;
         let public = pair.public()?;
         let alg = pair.algorithm().name();
