@@ -117,6 +117,18 @@ impl EphemeralStore for Listed {
         Ok(None)
     }
 
+    async fn keep(&self, _: &str, _: &[u8], _: Timestamp) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    async fn peek(&self, _: &str, _: Timestamp) -> Result<Option<Vec<u8>>, StoreError> {
+        Ok(None)
+    }
+
+    async fn take(&self, _: &str, _: Timestamp) -> Result<Option<Vec<u8>>, StoreError> {
+        Ok(None)
+    }
+
     async fn purge(&self, _: Timestamp) -> Result<u64, StoreError> {
         Ok(0)
     }

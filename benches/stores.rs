@@ -21,7 +21,7 @@ use gateward::model::clock::{Clock, SystemClock, Timestamp};
 use gateward::model::credential::{Account, PasswordHash};
 use gateward::model::secret;
 use gateward::model::session::{Amr, Generation, Session, SessionId};
-use gateward::model::user::{Epoch, User, UserId};
+use gateward::model::user::{Confirmation, Epoch, User, UserId};
 use gateward::store::Stores;
 use gateward::telemetry::Metrics;
 
@@ -146,6 +146,7 @@ fn account(id: UserId, n: u64, now: Timestamp) -> Account {
             created_at: now,
             disabled_at: None,
             epoch: Epoch(0),
+            confirmation: Confirmation::Unasked,
         },
         password: PasswordHash::new(
             "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHRzYWx0$aGFzaGhhc2hoYXNoaGFzaA".to_owned(),

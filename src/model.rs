@@ -6,6 +6,7 @@
 pub mod caller;
 pub mod clock;
 pub mod credential;
+pub mod factor;
 pub mod identity;
 pub mod seal;
 pub mod secret;

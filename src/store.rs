@@ -6,7 +6,9 @@
 pub mod accounts;
 mod breaker;
 pub mod ephemeral;
+pub mod factors;
 pub mod moving;
+pub mod outbox;
 mod postgres;
 mod redis;
 pub mod sessions;
@@ -19,6 +21,8 @@ use crate::config::{self, StoreUrl};
 use crate::telemetry::Metrics;
 use accounts::AccountStore;
 use ephemeral::EphemeralStore;
+use factors::FactorStore;
+use outbox::Outbox;
 use sessions::SessionStore;
 use watched::{Watch, Watched};
 
@@ -55,6 +59,10 @@ pub enum StoreError {
 pub struct Stores {
     /// Users and signing keys.
     pub accounts: Arc<dyn AccountStore>,
+    /// What users have beside their passwords.
+    pub factors: Arc<dyn FactorStore>,
+    /// Letters that are still to be sent.
+    pub outbox: Arc<dyn Outbox>,
     /// Sign-ins.
     pub sessions: Arc<dyn SessionStore>,
     /// Facts that pass: revocations, counters.
@@ -88,19 +96,22 @@ impl Stores {
         let watch = |store| Watch::new(store, settings.timeout, Arc::clone(metrics));
         let mut files = sqlite::Files::new(settings.timeout);
 
-        let accounts: Arc<dyn AccountStore> = match &settings.accounts {
-            StoreUrl::Sqlite(path) => {
-                let watch = watch(ACCOUNTS);
-                let opened = watch.report(files.open(path, ACCOUNTS).await)?;
-                Arc::new(Watched::new(opened, watch))
-            }
-            StoreUrl::Postgres(server) => {
-                let watch = watch(ACCOUNTS);
-                let opened = watch.report(postgres::Postgres::open(server, settings, ACCOUNTS, patient).await)?;
-                Arc::new(Watched::new(opened, watch))
-            }
-            StoreUrl::Redis(_) => return Err(misplaced(ACCOUNTS)),
-        };
+        let (accounts, factors, outbox): (Arc<dyn AccountStore>, Arc<dyn FactorStore>, Arc<dyn Outbox>) =
+            match &settings.accounts {
+                StoreUrl::Sqlite(path) => {
+                    let watch = watch(ACCOUNTS);
+                    let opened = watch.report(files.open(path, ACCOUNTS).await)?;
+                    let watched = Arc::new(Watched::new(opened, watch));
+                    (watched.clone(), watched.clone(), watched)
+                }
+                StoreUrl::Postgres(server) => {
+                    let watch = watch(ACCOUNTS);
+                    let opened = watch.report(postgres::Postgres::open(server, settings, ACCOUNTS, patient).await)?;
+                    let watched = Arc::new(Watched::new(opened, watch));
+                    (watched.clone(), watched.clone(), watched)
+                }
+                StoreUrl::Redis(_) => return Err(misplaced(ACCOUNTS)),
+            };
         let (sessions, ephemeral): (Arc<dyn SessionStore>, Arc<dyn EphemeralStore>) = match &settings.sessions {
             StoreUrl::Sqlite(path) => {
                 let watch = watch(SESSIONS);
@@ -118,6 +129,8 @@ impl Stores {
         };
         Ok(Self {
             accounts,
+            factors,
+            outbox,
             sessions,
             ephemeral,
         })

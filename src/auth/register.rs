@@ -8,7 +8,7 @@ use super::{Auth, AuthError};
 use crate::model::caller::Caller;
 use crate::model::credential::{Account, Password};
 use crate::model::secret;
-use crate::model::user::{Email, Epoch, Role, User, UserId};
+use crate::model::user::{Confirmation, Email, Epoch, Role, User, UserId};
 use crate::store::accounts::Added;
 
 impl Auth {
@@ -51,6 +51,7 @@ impl Auth {
             created_at: now,
             disabled_at: None,
             epoch: Epoch::default(),
+            confirmation: Confirmation::default(),
         };
         let account = Account { user, password };
         match self.stores.accounts.add(&account).await? {

@@ -75,6 +75,8 @@ impl World {
         let ephemeral = Arc::new(Switched::new(opened.ephemeral));
         let stores = Stores {
             accounts: opened.accounts,
+            factors: opened.factors,
+            outbox: opened.outbox,
             sessions: sessions.clone(),
             ephemeral: ephemeral.clone(),
         };
@@ -336,6 +338,15 @@ impl EphemeralStore for Switched<dyn EphemeralStore> {
     }
     async fn remembered_until(&self, key: &str) -> Result<Option<Timestamp>, StoreError> {
         self.up()?.remembered_until(key).await
+    }
+    async fn keep(&self, key: &str, value: &[u8], until: Timestamp) -> Result<(), StoreError> {
+        self.up()?.keep(key, value, until).await
+    }
+    async fn peek(&self, key: &str, now: Timestamp) -> Result<Option<Vec<u8>>, StoreError> {
+        self.up()?.peek(key, now).await
+    }
+    async fn take(&self, key: &str, now: Timestamp) -> Result<Option<Vec<u8>>, StoreError> {
+        self.up()?.take(key, now).await
     }
     async fn purge(&self, now: Timestamp) -> Result<u64, StoreError> {
         self.up()?.purge(now).await

@@ -105,6 +105,35 @@ impl fmt::Display for Role {
 #[serde(transparent)]
 pub struct Epoch(pub u32);
 
+/// What is known about whether a user's address is theirs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Confirmation {
+    /// Nobody has asked: there was no mail when the account was made, or an operator made it. It may sign in.
+    #[default]
+    Unasked,
+    /// A letter went there and has not been answered; until then nobody signs in.
+    Pending,
+    /// Its owner has answered a letter that went there.
+    Confirmed,
+}
+
+impl Confirmation {
+    /// Its number in stores.
+    pub const fn code(self) -> u8 {
+        match self {
+            Self::Unasked => 0,
+            Self::Pending => 1,
+            Self::Confirmed => 2,
+        }
+    }
+
+    /// That of a number.
+    pub fn of_code(code: i64) -> Option<Self> {
+        let all = [Self::Unasked, Self::Pending, Self::Confirmed];
+        all.into_iter().find(|one| i64::from(one.code()) == code)
+    }
+}
+
 /// An account as everyone but the password check sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct User {
@@ -120,4 +149,6 @@ pub struct User {
     pub disabled_at: Option<Timestamp>,
     /// The epoch that a session must be of.
     pub epoch: Epoch,
+    /// Whether the address is known to be theirs.
+    pub confirmation: Confirmation,
 }

@@ -17,6 +17,17 @@ pub enum Added {
     EmailTaken,
 }
 
+/// What came of giving an account another address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moved {
+    /// It is reached there now.
+    Moved,
+    /// The new address has an account already; nothing was changed.
+    EmailTaken,
+    /// No such user, or their address is no longer the old one; nothing was changed.
+    Gone,
+}
+
 /// A signing key at rest. Its private half is sealed with the installation's secret; a store never sees it open.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredKey {
@@ -67,9 +78,13 @@ pub trait AccountStore: Send + Sync + std::fmt::Debug {
     ) -> Result<Option<Epoch>, StoreError>;
     /// Puts a stronger hash of the same password in place of `from`; the epoch stays. `false`: it was no longer `from`.
     async fn rehash_password(&self, id: UserId, from: &PasswordHash, to: &PasswordHash) -> Result<bool, StoreError>;
+    /// Notes that the address `email` is known to be the user's. `false`: no such user, or their address is another one by now.
+    async fn confirm(&self, id: UserId, email: &Email) -> Result<bool, StoreError>;
+    /// Puts the address `to`, known to be the user's, in place of `from`. Of racers for an address one gets it.
+    async fn change_email(&self, id: UserId, from: &Email, to: &Email) -> Result<Moved, StoreError>;
     /// Begins a new epoch, so that every session of the user is over. `None`: no such user.
     async fn begin_epoch(&self, id: UserId) -> Result<Option<Epoch>, StoreError>;
-    /// Takes the account away. `false`: there was none.
+    /// Takes the account away, and all its factors. `false`: there was none.
     async fn remove(&self, id: UserId) -> Result<bool, StoreError>;
 
     /// All signing keys that are still kept, in the order they were added: nodes' clocks may differ, that order does not.

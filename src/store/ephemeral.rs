@@ -1,4 +1,4 @@
-//! Facts that pass by themselves: revocations, counters, who signed in from where.
+//! Facts that pass by themselves: revocations, counters, who signed in from where, values that are good for one use.
 
 use std::time::Duration;
 
@@ -78,6 +78,12 @@ pub trait EphemeralStore: Send + Sync + std::fmt::Debug {
     async fn remembers(&self, key: &str, now: Timestamp) -> Result<bool, StoreError>;
     /// Until when a name is remembered, if it is.
     async fn remembered_until(&self, key: &str) -> Result<Option<Timestamp>, StoreError>;
+    /// Keeps a value under a name until a moment, in place of what was there.
+    async fn keep(&self, key: &str, value: &[u8], until: Timestamp) -> Result<(), StoreError>;
+    /// The value kept under a name, which stays.
+    async fn peek(&self, key: &str, now: Timestamp) -> Result<Option<Vec<u8>>, StoreError>;
+    /// The value kept under a name, and takes it away in the same step: of any number that ask, one gets it.
+    async fn take(&self, key: &str, now: Timestamp) -> Result<Option<Vec<u8>>, StoreError>;
     /// Takes away what is no longer to be remembered; returns how much. Stops early when there is very much, so that others get their turn: the next
     /// call goes on.
     async fn purge(&self, now: Timestamp) -> Result<u64, StoreError>;

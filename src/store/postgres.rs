@@ -9,7 +9,9 @@
 
 mod accounts;
 mod columns;
+mod factors;
 mod loan;
+mod outbox;
 mod schema;
 
 use std::io::ErrorKind;

@@ -8,7 +8,9 @@ mod accounts;
 mod columns;
 mod disk;
 mod ephemeral;
+mod factors;
 mod file;
+mod outbox;
 mod sessions;
 
 use std::path::{Path, PathBuf};

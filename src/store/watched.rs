@@ -6,13 +6,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use uuid::Uuid;
 
 use super::StoreError;
-use super::accounts::{AccountStore, Added, StoredKey};
+use super::accounts::{AccountStore, Added, Moved, StoredKey};
 use super::ephemeral::{Count, Cursor, EphemeralStore, News, Revocation};
+use super::factors::{Advance, Attached, FactorStore};
+use super::outbox::{Letter, Outbox};
 use super::sessions::{Bookmark, Page, Rotate, Rotation, SessionStore};
 use crate::model::clock::Timestamp;
 use crate::model::credential::{Account, PasswordHash};
+use crate::model::factor::{Factor, FactorId, FactorKind, Link};
 use crate::model::session::{Session, SessionId, TokenId};
 use crate::model::user::{Email, Epoch, Role, User, UserId};
 use crate::telemetry::Metrics;
@@ -126,6 +130,14 @@ impl<S: AccountStore> AccountStore for Watched<S> {
         self.watch.call(self.backend.rehash_password(id, from, to)).await
     }
 
+    async fn confirm(&self, id: UserId, email: &Email) -> Result<bool, StoreError> {
+        self.watch.call(self.backend.confirm(id, email)).await
+    }
+
+    async fn change_email(&self, id: UserId, from: &Email, to: &Email) -> Result<Moved, StoreError> {
+        self.watch.call(self.backend.change_email(id, from, to)).await
+    }
+
     async fn begin_epoch(&self, id: UserId) -> Result<Option<Epoch>, StoreError> {
         self.watch.call(self.backend.begin_epoch(id)).await
     }
@@ -159,6 +171,60 @@ impl<S: AccountStore> AccountStore for Watched<S> {
 
     async fn ping(&self) -> Result<(), StoreError> {
         self.watch.call(self.backend.ping()).await
+    }
+}
+
+#[async_trait]
+impl<S: FactorStore> FactorStore for Watched<S> {
+    async fn found(&self, account: &Account, factors: &[Factor]) -> Result<Attached, StoreError> {
+        self.watch.call(self.backend.found(account, factors)).await
+    }
+
+    async fn attach(&self, factor: &Factor) -> Result<Attached, StoreError> {
+        self.watch.call(self.backend.attach(factor)).await
+    }
+
+    async fn of_user(&self, user: UserId) -> Result<Vec<Factor>, StoreError> {
+        self.watch.call(self.backend.of_user(user)).await
+    }
+
+    async fn linked(&self, link: &Link) -> Result<Option<UserId>, StoreError> {
+        self.watch.call(self.backend.linked(link)).await
+    }
+
+    async fn advance(&self, user: UserId, id: FactorId, to: u64, now: Timestamp) -> Result<Advance, StoreError> {
+        self.watch.call(self.backend.advance(user, id, to, now)).await
+    }
+
+    async fn replace(&self, user: UserId, kind: FactorKind, by: &[Factor]) -> Result<bool, StoreError> {
+        self.watch.call(self.backend.replace(user, kind, by)).await
+    }
+
+    async fn detach(&self, user: UserId, id: FactorId) -> Result<bool, StoreError> {
+        self.watch.call(self.backend.detach(user, id)).await
+    }
+}
+
+#[async_trait]
+impl<S: Outbox> Outbox for Watched<S> {
+    async fn post(&self, letter: &Letter) -> Result<(), StoreError> {
+        self.watch.call(self.backend.post(letter)).await
+    }
+
+    async fn claim(&self, now: Timestamp, lease: Duration, limit: u32) -> Result<Vec<Letter>, StoreError> {
+        self.watch.call(self.backend.claim(now, lease, limit)).await
+    }
+
+    async fn put_off(&self, id: Uuid, until: Timestamp) -> Result<bool, StoreError> {
+        self.watch.call(self.backend.put_off(id, until)).await
+    }
+
+    async fn take_out(&self, id: Uuid) -> Result<bool, StoreError> {
+        self.watch.call(self.backend.take_out(id)).await
+    }
+
+    async fn waiting(&self) -> Result<u64, StoreError> {
+        self.watch.call(self.backend.waiting()).await
     }
 }
 
@@ -248,6 +314,18 @@ impl<S: EphemeralStore> EphemeralStore for Watched<S> {
 
     async fn remembered_until(&self, key: &str) -> Result<Option<Timestamp>, StoreError> {
         self.watch.call(self.backend.remembered_until(key)).await
+    }
+
+    async fn keep(&self, key: &str, value: &[u8], until: Timestamp) -> Result<(), StoreError> {
+        self.watch.call(self.backend.keep(key, value, until)).await
+    }
+
+    async fn peek(&self, key: &str, now: Timestamp) -> Result<Option<Vec<u8>>, StoreError> {
+        self.watch.call(self.backend.peek(key, now)).await
+    }
+
+    async fn take(&self, key: &str, now: Timestamp) -> Result<Option<Vec<u8>>, StoreError> {
+        self.watch.call(self.backend.take(key, now)).await
     }
 
     async fn purge(&self, now: Timestamp) -> Result<u64, StoreError> {

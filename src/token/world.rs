@@ -15,7 +15,7 @@ use crate::config::{self, Algorithm, OnReuse, StoreUrl};
 use crate::model::clock::{Clock, ManualClock, Timestamp};
 use crate::model::secret::{Secret, uuid_v7};
 use crate::model::session::{Amr, Generation, Session, SessionId, TokenId};
-use crate::model::user::{Epoch, User, UserId};
+use crate::model::user::{Confirmation, Epoch, User, UserId};
 use crate::store::ephemeral::{Count, Cursor, EphemeralStore, News, Revocation, Revoked};
 use crate::store::{StoreError, Stores};
 use crate::telemetry::Metrics;
@@ -117,6 +117,7 @@ pub(crate) fn user() -> User {
         created_at: START,
         disabled_at: None,
         epoch: Epoch(0),
+        confirmation: Confirmation::Unasked,
     }
 }
 
@@ -280,6 +281,18 @@ impl EphemeralStore for FakeRevocations {
     }
 
     async fn remembered_until(&self, _: &str) -> Result<Option<Timestamp>, StoreError> {
+        Err(gone())
+    }
+
+    async fn keep(&self, _: &str, _: &[u8], _: Timestamp) -> Result<(), StoreError> {
+        Err(gone())
+    }
+
+    async fn peek(&self, _: &str, _: Timestamp) -> Result<Option<Vec<u8>>, StoreError> {
+        Err(gone())
+    }
+
+    async fn take(&self, _: &str, _: Timestamp) -> Result<Option<Vec<u8>>, StoreError> {
         Err(gone())
     }
 

@@ -6,7 +6,9 @@
 
 mod accounts;
 mod ephemeral;
+mod factors;
 mod keys;
+mod letters;
 mod postgres;
 mod redis;
 mod redis_servers;
@@ -20,7 +22,7 @@ use gateward::model::clock::Timestamp;
 use gateward::model::credential::{Account, PasswordHash};
 use gateward::model::secret;
 use gateward::model::session::{Amr, Generation, Session, SessionId};
-use gateward::model::user::{Email, Epoch, User, UserId};
+use gateward::model::user::{Confirmation, Email, Epoch, User, UserId};
 use gateward::store::Stores;
 use uuid::Uuid;
 
@@ -70,7 +72,23 @@ macro_rules! accounts_contract {
                     a_stronger_hash_leaves_the_epoch_alone,
                     each_new_epoch_is_given_out_once,
                     a_removed_account_leaves_its_address_free,
+                    an_address_is_confirmed_while_it_is_still_the_users,
+                    of_racers_for_a_new_address_one_gets_it_and_the_old_one_is_free,
                     accounts_outlive_the_process,
+                }
+                factors::{
+                    an_account_and_its_factors_come_together_or_not_at_all,
+                    a_factor_comes_back_as_it_was,
+                    a_link_finds_its_user_and_belongs_to_one,
+                    a_counter_only_goes_forward_and_one_racer_moves_it,
+                    factors_of_a_kind_are_replaced_together,
+                    a_detached_factor_gives_its_link_back,
+                    factors_go_with_their_user,
+                }
+                letters::{
+                    a_letter_is_claimed_by_one_gateway_at_a_time,
+                    a_letter_that_nobody_took_out_is_due_again,
+                    letters_outlive_the_process,
                 }
                 keys::{
                     keys_come_back_as_they_were_in_the_order_they_were_added,
@@ -132,6 +150,8 @@ macro_rules! sessions_contract {
                     counters_do_not_know_each_other,
                     racers_each_count_once,
                     a_name_is_remembered_until_the_later_moment,
+                    a_kept_value_is_taken_once,
+                    a_kept_value_is_replaced_and_ends,
                     a_stream_has_a_name_of_its_own,
                     what_has_passed_is_purged_and_nothing_else,
                     revocations_outlive_the_process,
@@ -175,6 +195,7 @@ fn account(address: &str) -> Account {
             created_at: START,
             disabled_at: None,
             epoch: Epoch(0),
+            confirmation: Confirmation::Unasked,
         },
         password: hash("first"),
     }

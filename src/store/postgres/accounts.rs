@@ -4,49 +4,34 @@ use async_trait::async_trait;
 use sqlx::{Connection, query};
 
 use super::columns::{millis, text};
+use super::factors::release;
 use super::{Postgres, Query, fetch};
 use crate::model::clock::Timestamp;
 use crate::model::credential::{Account, PasswordHash};
-use crate::model::user::{Email, Epoch, Role, User, UserId};
+use crate::model::user::{Confirmation, Email, Epoch, Role, User, UserId};
 use crate::store::StoreError;
-use crate::store::accounts::{AccountStore, Added, StoredKey};
+use crate::store::accounts::{AccountStore, Added, Moved, StoredKey};
 
 /// What is read of a user.
 macro_rules! user {
     () => {
-        "id::text AS id, email, roles, password, created_at, disabled_at, epoch"
+        "id::text AS id, email, roles, password, created_at, disabled_at, epoch, confirmation"
     };
 }
 
 #[async_trait]
 impl AccountStore for Postgres {
     async fn add(&self, account: &Account) -> Result<Added, StoreError> {
-        let user = &account.user;
-        // The address first: of racers all but one stop here, and leave nothing behind.
-        let claim = query("INSERT INTO emails (email, user_id) VALUES ($1, $2::uuid) ON CONFLICT (email) DO NOTHING")
-            .bind(user.email.as_str())
-            .bind(text(user.id));
-        let insert = query(
-            "INSERT INTO users (id, email, roles, password, created_at, disabled_at, epoch)
-             VALUES ($1::uuid, $2, $3, $4, $5, $6, $7)",
-        )
-        .bind(text(user.id))
-        .bind(user.email.as_str())
-        .bind(words(&user.roles))
-        .bind(account.password.as_str())
-        .bind(millis(user.created_at))
-        .bind(user.disabled_at.map(millis))
-        .bind(i64::from(user.epoch.0));
-
         self.guarded(async {
             let mut loan = self.borrow().await?;
             let mut change = loan.begin().await?;
-            if claim.execute(&mut *change).await?.rows_affected() == 0 {
+            // The address first: of racers all but one stop here, and leave nothing behind.
+            if claim_email(account).execute(&mut *change).await?.rows_affected() == 0 {
                 change.rollback().await?;
                 loan.give_back();
                 return Ok(Added::EmailTaken);
             }
-            insert.execute(&mut *change).await?;
+            insert_user(account).execute(&mut *change).await?;
             change.commit().await?;
             loan.give_back();
             Ok(Added::Added)
@@ -84,7 +69,8 @@ impl AccountStore for Postgres {
     async fn replace(&self, account: &Account, seen: Epoch) -> Result<bool, StoreError> {
         let user = &account.user;
         let update = query(
-            "UPDATE users SET roles = $4, password = $5, created_at = $6, disabled_at = $7, epoch = $8
+            "UPDATE users SET roles = $4, password = $5, created_at = $6, disabled_at = $7, epoch = $8,
+                 confirmation = $9
              WHERE id = $1::uuid AND email = $2 AND epoch = $3",
         )
         .bind(text(user.id))
@@ -94,7 +80,8 @@ impl AccountStore for Postgres {
         .bind(account.password.as_str())
         .bind(millis(user.created_at))
         .bind(user.disabled_at.map(millis))
-        .bind(i64::from(user.epoch.0));
+        .bind(i64::from(user.epoch.0))
+        .bind(i64::from(user.confirmation.code()));
         Ok(self.change(update).await? > 0)
     }
 
@@ -133,6 +120,48 @@ impl AccountStore for Postgres {
         Ok(self.change(update).await? > 0)
     }
 
+    async fn confirm(&self, id: UserId, email: &Email) -> Result<bool, StoreError> {
+        let update = query("UPDATE users SET confirmation = $3 WHERE id = $1::uuid AND email = $2")
+            .bind(text(id))
+            .bind(email.as_str())
+            .bind(i64::from(Confirmation::Confirmed.code()));
+        Ok(self.change(update).await? > 0)
+    }
+
+    async fn change_email(&self, id: UserId, from: &Email, to: &Email) -> Result<Moved, StoreError> {
+        let claim = query("INSERT INTO emails (email, user_id) VALUES ($1, $2::uuid) ON CONFLICT (email) DO NOTHING")
+            .bind(to.as_str())
+            .bind(text(id));
+        let update = query("UPDATE users SET email = $3, confirmation = $4 WHERE id = $1::uuid AND email = $2")
+            .bind(text(id))
+            .bind(from.as_str())
+            .bind(to.as_str())
+            .bind(i64::from(Confirmation::Confirmed.code()));
+        let release = query("DELETE FROM emails WHERE email = $1 AND user_id = $2::uuid")
+            .bind(from.as_str())
+            .bind(text(id));
+        self.guarded(async {
+            let mut loan = self.borrow().await?;
+            let mut change = loan.begin().await?;
+            let outcome = if claim.execute(&mut *change).await?.rows_affected() == 0 {
+                Moved::EmailTaken
+            } else if update.execute(&mut *change).await?.rows_affected() == 0 {
+                Moved::Gone
+            } else {
+                release.execute(&mut *change).await?;
+                Moved::Moved
+            };
+            if outcome == Moved::Moved {
+                change.commit().await?;
+            } else {
+                change.rollback().await?;
+            }
+            loan.give_back();
+            Ok(outcome)
+        })
+        .await
+    }
+
     async fn begin_epoch(&self, id: UserId) -> Result<Option<Epoch>, StoreError> {
         let update = query("UPDATE users SET epoch = epoch + 1 WHERE id = $1::uuid RETURNING epoch");
         self.fetch_one(update.bind(text(id))).await
@@ -151,6 +180,9 @@ impl AccountStore for Postgres {
                     .execute(&mut *change)
                     .await?;
             }
+            let links = query("DELETE FROM factors WHERE user_id = $1::uuid RETURNING link").bind(text(id));
+            let links = fetch(&mut change, links).await?;
+            release(&mut change, id, &links).await?;
             change.commit().await?;
             loan.give_back();
             Ok(!emails.is_empty())
@@ -208,6 +240,29 @@ impl AccountStore for Postgres {
             .await
             .map(|_| ())
     }
+}
+
+pub(super) fn insert_user(account: &Account) -> Query<'_> {
+    let user = &account.user;
+    query(
+        "INSERT INTO users (id, email, roles, password, created_at, disabled_at, epoch, confirmation)
+         VALUES ($1::uuid, $2, $3, $4, $5, $6, $7, $8)",
+    )
+    .bind(text(user.id))
+    .bind(user.email.as_str())
+    .bind(words(&user.roles))
+    .bind(account.password.as_str())
+    .bind(millis(user.created_at))
+    .bind(user.disabled_at.map(millis))
+    .bind(i64::from(user.epoch.0))
+    .bind(i64::from(user.confirmation.code()))
+}
+
+/// Changes nothing where the address has an account.
+pub(super) fn claim_email(account: &Account) -> Query<'_> {
+    query("INSERT INTO emails (email, user_id) VALUES ($1, $2::uuid) ON CONFLICT (email) DO NOTHING")
+        .bind(account.user.email.as_str())
+        .bind(text(account.user.id))
 }
 
 /// The operator's questions, listing and moving, look everywhere.

@@ -7,8 +7,10 @@ use uuid::Uuid;
 use crate::config::Algorithm;
 use crate::model::clock::Timestamp;
 use crate::model::credential::{Account, PasswordHash};
-use crate::model::user::{Email, Epoch, Role, User, UserId};
+use crate::model::factor::{Factor, FactorId, FactorKind, Link};
+use crate::model::user::{Confirmation, Email, Epoch, Role, User, UserId};
 use crate::store::accounts::StoredKey;
+use crate::store::outbox::Letter;
 
 /// What cannot be read, without its secret parts.
 pub(super) struct Unreadable(pub(super) String);
@@ -24,9 +26,19 @@ pub(super) fn millis(moment: Timestamp) -> i64 {
     i64::try_from(moment.as_millis()).unwrap_or(i64::MAX)
 }
 
-/// An id as statements take it: `$1::uuid`.
+/// A counter as a column holds it; what lies beyond its reach becomes the last number it holds.
+pub(super) fn count(counter: u64) -> i64 {
+    i64::try_from(counter).unwrap_or(i64::MAX)
+}
+
+/// A user's id as statements take it: `$1::uuid`.
 pub(super) fn text(id: UserId) -> String {
-    id.0.hyphenated().to_string()
+    id_text(id.0)
+}
+
+/// An id as statements take it: `$1::uuid`.
+pub(super) fn id_text(id: Uuid) -> String {
+    id.hyphenated().to_string()
 }
 
 struct Columns<'r> {
@@ -55,6 +67,10 @@ impl<'r> Columns<'r> {
         make(self.get(column)?).ok_or_else(|| self.unreadable(column))
     }
 
+    fn id(&self, column: &str) -> Result<Uuid, Unreadable> {
+        self.made(column, |text: &str| Uuid::parse_str(text).ok())
+    }
+
     fn moment(&self, column: &str) -> Result<Timestamp, Unreadable> {
         self.made(column, moment)
     }
@@ -73,8 +89,7 @@ fn moment(value: i64) -> Option<Timestamp> {
 
 impl FromColumns for UserId {
     fn from_columns(row: &PgRow) -> Result<Self, Unreadable> {
-        let id = |text: &str| Uuid::parse_str(text).ok().map(Self);
-        Columns::of("user", row).made("id", id)
+        Columns::of("user", row).id("id").map(Self)
     }
 }
 
@@ -93,6 +108,7 @@ impl FromColumns for User {
             created_at: columns.moment("created_at")?,
             disabled_at: columns.moment_if_any("disabled_at")?,
             epoch: Epoch::from_columns(row)?,
+            confirmation: columns.made("confirmation", Confirmation::of_code)?,
         })
     }
 }
@@ -117,6 +133,50 @@ impl FromColumns for Epoch {
     fn from_columns(row: &PgRow) -> Result<Self, Unreadable> {
         let epoch = |value: i64| u32::try_from(value).ok().map(Self);
         Columns::of("user", row).made("epoch", epoch)
+    }
+}
+
+impl FromColumns for Factor {
+    fn from_columns(row: &PgRow) -> Result<Self, Unreadable> {
+        let columns = Columns::of("factor", row);
+        Ok(Self {
+            id: FactorId(columns.id("id")?),
+            user: UserId(columns.id("user_id")?),
+            kind: columns.made("kind", FactorKind::of_name)?,
+            label: columns.get("label")?,
+            sealed: columns.get("sealed")?,
+            link: LinkOf::from_columns(row)?.0,
+            counter: columns.made("counter", |counter: i64| u64::try_from(counter).ok())?,
+            created_at: columns.moment("created_at")?,
+            used_at: columns.moment_if_any("used_at")?,
+        })
+    }
+}
+
+/// The link of a factor, if it has one.
+pub(super) struct LinkOf(pub(super) Option<Link>);
+
+impl FromColumns for LinkOf {
+    fn from_columns(row: &PgRow) -> Result<Self, Unreadable> {
+        let columns = Columns::of("factor", row);
+        let Some(link) = columns.get::<Option<&[u8]>>("link")? else {
+            return Ok(Self(None));
+        };
+        let link = link.try_into().map_err(|_| columns.unreadable("link"))?;
+        Ok(Self(Some(Link(link))))
+    }
+}
+
+impl FromColumns for Letter {
+    fn from_columns(row: &PgRow) -> Result<Self, Unreadable> {
+        let columns = Columns::of("letter", row);
+        Ok(Self {
+            id: columns.id("id")?,
+            sealed: columns.get("sealed")?,
+            created_at: columns.moment("created_at")?,
+            due_at: columns.moment("due_at")?,
+            attempts: columns.made("attempts", |attempts: i64| u32::try_from(attempts).ok())?,
+        })
     }
 }
 

@@ -5,7 +5,10 @@ use sqlx::{Executor, PgConnection, PgPool};
 use super::{Fault, Unreadable};
 
 /// Every step of the schema, oldest first; a landed script is never changed.
-const MIGRATIONS: [&str; 1] = [include_str!("migrations/0001_first.sql")];
+const MIGRATIONS: [&str; 2] = [
+    include_str!("migrations/0001_first.sql"),
+    include_str!("migrations/0002_factors.sql"),
+];
 
 /// What nodes that start together take turns by: any number, as long as nobody else on the database uses it ("gateward" in ASCII).
 const LOCK: i64 = 0x6761_7465_7761_7264;

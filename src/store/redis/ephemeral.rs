@@ -1,4 +1,4 @@
-//! Facts that pass, in Redis: revocations as keys and as a stream, counters, remembered names.
+//! Facts that pass, in Redis: revocations as keys and as a stream, counters, remembered names, kept values.
 //!
 //! A follower waits on a connection of its own, in slices, and after each it asks whether the stream is still the one it knows: so a server that lost its
 //! data, or hangs, is noticed within a second however long the caller would wait.
@@ -116,6 +116,24 @@ impl EphemeralStore for Redis {
         Ok(until.map(Timestamp::from_millis))
     }
 
+    async fn keep(&self, key: &str, value: &[u8], until: Timestamp) -> Result<(), StoreError> {
+        let kept = [&until.as_millis().to_be_bytes(), value].concat();
+        let mut set = cmd("SET");
+        set.arg(kept_key(key)).arg(kept);
+        set.arg("PXAT").arg(until.plus(MARGIN).as_millis());
+        self.ask(&set).await
+    }
+
+    async fn peek(&self, key: &str, now: Timestamp) -> Result<Option<Vec<u8>>, StoreError> {
+        let kept: Option<Vec<u8>> = self.ask(cmd("GET").arg(kept_key(key))).await?;
+        self.unpack(kept, now)
+    }
+
+    async fn take(&self, key: &str, now: Timestamp) -> Result<Option<Vec<u8>>, StoreError> {
+        let kept: Option<Vec<u8>> = self.ask_once(cmd("GETDEL").arg(kept_key(key))).await?;
+        self.unpack(kept, now)
+    }
+
     /// The stream's head is trimmed; everything else ends by itself.
     async fn purge(&self, now: Timestamp) -> Result<u64, StoreError> {
         let mut trim = self.scripts.trim.key(STREAM);
@@ -174,6 +192,14 @@ impl Redis {
         read.arg("STREAMS").arg(STREAM).arg(place);
         let waited = self.link.wait(watcher, &read).await;
         waited.map_err(|fault| self.fault(fault))
+    }
+
+    /// The value of what was kept, unless its time is over: its first eight octets say.
+    fn unpack(&self, kept: Option<Vec<u8>>, now: Timestamp) -> Result<Option<Vec<u8>>, StoreError> {
+        let Some(kept) = kept else { return Ok(None) };
+        let (until, value) = kept.split_first_chunk().ok_or_else(|| self.damaged("a kept value"))?;
+        let is_over = now >= Timestamp::from_millis(u64::from_be_bytes(*until));
+        Ok((!is_over).then(|| value.to_vec()))
     }
 
     /// A name for a stream, should there be none yet.
@@ -237,6 +263,10 @@ fn number(text: &[u8]) -> Option<Timestamp> {
 
 fn revoked_key(kind: &str, subject: Uuid) -> String {
     format!("gw:{{r}}:{kind}:{}", subject.simple())
+}
+
+fn kept_key(key: &str) -> String {
+    format!("gw:v:{key}")
 }
 
 fn known_key(key: &str) -> String {

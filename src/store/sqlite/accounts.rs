@@ -8,32 +8,16 @@ use super::columns::{bytes, millis, words};
 use super::{Query, Sqlite};
 use crate::model::clock::Timestamp;
 use crate::model::credential::{Account, PasswordHash};
-use crate::model::user::{Email, Epoch, Role, User, UserId};
+use crate::model::user::{Confirmation, Email, Epoch, Role, User, UserId};
 use crate::store::StoreError;
-use crate::store::accounts::{AccountStore, Added, StoredKey};
+use crate::store::accounts::{AccountStore, Added, Moved, StoredKey};
 
 #[async_trait]
 impl AccountStore for Sqlite {
     async fn add(&self, account: &Account) -> Result<Added, StoreError> {
-        let user = &account.user;
-        let insert = query(
-            "INSERT INTO users (id, email, roles, password, created_at, disabled_at, epoch)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-        )
-        .bind(bytes(user.id.0))
-        .bind(user.email.as_str())
-        .bind(words(user.roles.iter().map(Role::as_str)))
-        .bind(account.password.as_str())
-        .bind(millis(user.created_at))
-        .bind(user.disabled_at.map(millis))
-        .bind(i64::from(user.epoch.0));
-        let claim = query("INSERT INTO emails (email, user_id) VALUES (?1, ?2) ON CONFLICT (email) DO NOTHING")
-            .bind(user.email.as_str())
-            .bind(bytes(user.id.0));
-
         let mut change = self.begin().await?;
-        change.execute(insert).await?;
-        if change.execute(claim).await? == 0 {
+        change.execute(insert_user(account)).await?;
+        if change.execute(claim_email(account)).await? == 0 {
             change.roll_back().await?;
             return Ok(Added::EmailTaken);
         }
@@ -67,7 +51,8 @@ impl AccountStore for Sqlite {
     async fn replace(&self, account: &Account, seen: Epoch) -> Result<bool, StoreError> {
         let user = &account.user;
         let update = query(
-            "UPDATE users SET roles = ?4, password = ?5, created_at = ?6, disabled_at = ?7, epoch = ?8
+            "UPDATE users SET roles = ?4, password = ?5, created_at = ?6, disabled_at = ?7, epoch = ?8,
+                 confirmation = ?9
              WHERE id = ?1 AND email = ?2 AND epoch = ?3",
         )
         .bind(bytes(user.id.0))
@@ -77,7 +62,8 @@ impl AccountStore for Sqlite {
         .bind(account.password.as_str())
         .bind(millis(user.created_at))
         .bind(user.disabled_at.map(millis))
-        .bind(i64::from(user.epoch.0));
+        .bind(i64::from(user.epoch.0))
+        .bind(i64::from(user.confirmation.code()));
         Ok(self.change(Synced, update).await? > 0)
     }
 
@@ -116,6 +102,37 @@ impl AccountStore for Sqlite {
             .bind(from.as_str())
             .bind(to.as_str());
         Ok(self.change(Synced, update).await? > 0)
+    }
+
+    async fn confirm(&self, id: UserId, email: &Email) -> Result<bool, StoreError> {
+        let update = query("UPDATE users SET confirmation = ?3 WHERE id = ?1 AND email = ?2")
+            .bind(bytes(id.0))
+            .bind(email.as_str())
+            .bind(i64::from(Confirmation::Confirmed.code()));
+        Ok(self.change(Synced, update).await? > 0)
+    }
+
+    async fn change_email(&self, id: UserId, from: &Email, to: &Email) -> Result<Moved, StoreError> {
+        let update = query("UPDATE users SET email = ?3, confirmation = ?4 WHERE id = ?1 AND email = ?2")
+            .bind(bytes(id.0))
+            .bind(from.as_str())
+            .bind(to.as_str())
+            .bind(i64::from(Confirmation::Confirmed.code()));
+        let claim = query("UPDATE OR IGNORE emails SET email = ?2 WHERE email = ?1")
+            .bind(from.as_str())
+            .bind(to.as_str());
+        let mut change = self.begin().await?;
+        if change.execute(update).await? == 0 {
+            change.roll_back().await?;
+            return Ok(Moved::Gone);
+        }
+        if change.execute(claim).await? == 0 {
+            change.roll_back().await?;
+            return Ok(Moved::EmailTaken);
+        }
+        change.commit().await?;
+        self.endure(Synced).await?;
+        Ok(Moved::Moved)
     }
 
     async fn begin_epoch(&self, id: UserId) -> Result<Option<Epoch>, StoreError> {
@@ -170,6 +187,29 @@ impl AccountStore for Sqlite {
     async fn ping(&self) -> Result<(), StoreError> {
         self.touch().await
     }
+}
+
+pub(super) fn insert_user(account: &Account) -> Query<'_> {
+    let user = &account.user;
+    query(
+        "INSERT INTO users (id, email, roles, password, created_at, disabled_at, epoch, confirmation)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+    )
+    .bind(bytes(user.id.0))
+    .bind(user.email.as_str())
+    .bind(words(user.roles.iter().map(Role::as_str)))
+    .bind(account.password.as_str())
+    .bind(millis(user.created_at))
+    .bind(user.disabled_at.map(millis))
+    .bind(i64::from(user.epoch.0))
+    .bind(i64::from(user.confirmation.code()))
+}
+
+/// Changes nothing where the address has an account.
+pub(super) fn claim_email(account: &Account) -> Query<'_> {
+    query("INSERT INTO emails (email, user_id) VALUES (?1, ?2) ON CONFLICT (email) DO NOTHING")
+        .bind(account.user.email.as_str())
+        .bind(bytes(account.user.id.0))
 }
 
 fn page_of_users(after: Option<UserId>, limit: u32) -> Query<'static> {

@@ -9,10 +9,12 @@ use uuid::Uuid;
 use crate::config::Algorithm;
 use crate::model::clock::Timestamp;
 use crate::model::credential::{Account, PasswordHash};
+use crate::model::factor::{Factor, FactorId, FactorKind, Link};
 use crate::model::session::{Amr, Generation, Session, SessionId, TokenId};
-use crate::model::user::{Email, Epoch, Role, User, UserId};
+use crate::model::user::{Confirmation, Email, Epoch, Role, User, UserId};
 use crate::store::accounts::StoredKey;
 use crate::store::ephemeral::{Count, Revocation, Revoked};
+use crate::store::outbox::Letter;
 
 /// What cannot be read, without its secret parts.
 pub(super) struct Unreadable(pub(super) String);
@@ -31,6 +33,11 @@ pub(super) fn millis(moment: Timestamp) -> i64 {
 /// An id as a column holds it: its 16 bytes, which sort like the id.
 pub(super) fn bytes(id: Uuid) -> Vec<u8> {
     id.as_bytes().to_vec()
+}
+
+/// A counter as a column holds it; what lies beyond its reach becomes the last number it holds.
+pub(super) fn count(counter: u64) -> i64 {
+    i64::try_from(counter).unwrap_or(i64::MAX)
 }
 
 /// Words as a column holds them: a JSON array.
@@ -131,6 +138,7 @@ impl FromColumns for User {
             created_at: columns.moment("created_at")?,
             disabled_at: columns.moment_if_any("disabled_at")?,
             epoch: Epoch(columns.number("epoch")?),
+            confirmation: columns.made("confirmation", Confirmation::of_code)?,
         })
     }
 }
@@ -148,6 +156,44 @@ impl FromColumns for Account {
 impl FromColumns for Epoch {
     fn from_columns(row: &SqliteRow) -> Result<Self, Unreadable> {
         Columns::of("user", row).number("epoch").map(Self)
+    }
+}
+
+impl FromColumns for UserId {
+    fn from_columns(row: &SqliteRow) -> Result<Self, Unreadable> {
+        Columns::of("factor", row).id("user_id").map(Self)
+    }
+}
+
+impl FromColumns for Factor {
+    fn from_columns(row: &SqliteRow) -> Result<Self, Unreadable> {
+        let columns = Columns::of("factor", row);
+        Ok(Self {
+            id: FactorId(columns.id("id")?),
+            user: UserId(columns.id("user_id")?),
+            kind: columns.made("kind", FactorKind::of_name)?,
+            label: columns.get("label")?,
+            sealed: columns.get("sealed")?,
+            link: columns
+                .made_if_any("link", |link: &[u8]| link.try_into().ok())?
+                .map(Link),
+            counter: columns.made("counter", |counter: i64| u64::try_from(counter).ok())?,
+            created_at: columns.moment("created_at")?,
+            used_at: columns.moment_if_any("used_at")?,
+        })
+    }
+}
+
+impl FromColumns for Letter {
+    fn from_columns(row: &SqliteRow) -> Result<Self, Unreadable> {
+        let columns = Columns::of("letter", row);
+        Ok(Self {
+            id: columns.id("id")?,
+            sealed: columns.get("sealed")?,
+            created_at: columns.moment("created_at")?,
+            due_at: columns.moment("due_at")?,
+            attempts: columns.number("attempts")?,
+        })
     }
 }
 

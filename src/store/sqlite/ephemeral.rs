@@ -1,4 +1,4 @@
-//! Facts that pass, in SQLite: revocations as a numbered stream, counters, remembered names.
+//! Facts that pass, in SQLite: revocations as a numbered stream, counters, remembered names, kept values.
 //!
 //! Writers come one after the other, so numbers are given in the order of commits and a follower misses nothing. Followers in this process are told at
 //! once; what other processes write is noticed by asking SQLite every 50 ms whether the file has changed, which costs a few microseconds.
@@ -117,14 +117,41 @@ impl EphemeralStore for Sqlite {
             .map(Timestamp::from_millis))
     }
 
+    async fn keep(&self, key: &str, value: &[u8], until: Timestamp) -> Result<(), StoreError> {
+        let upsert = query(
+            "INSERT INTO kept (name, value, until) VALUES (?1, ?2, ?3)
+             ON CONFLICT (name) DO UPDATE SET value = excluded.value, until = excluded.until",
+        )
+        .bind(key)
+        .bind(value)
+        .bind(millis(until));
+        self.change(Lax, upsert).await.map(|_| ())
+    }
+
+    async fn peek(&self, key: &str, now: Timestamp) -> Result<Option<Vec<u8>>, StoreError> {
+        let question = query("SELECT value FROM kept WHERE name = ?1 AND until > ?2")
+            .bind(key)
+            .bind(millis(now));
+        self.read_one(question).await
+    }
+
+    async fn take(&self, key: &str, now: Timestamp) -> Result<Option<Vec<u8>>, StoreError> {
+        let delete = query("DELETE FROM kept WHERE name = ?1 AND until > ?2 RETURNING value")
+            .bind(key)
+            .bind(millis(now));
+        // What was taken must not be there again after a power failure.
+        Ok(self.change_returning(Synced, delete).await?.pop())
+    }
+
     async fn purge(&self, now: Timestamp) -> Result<u64, StoreError> {
         let revocations = "DELETE FROM revocations WHERE sequence IN
                                (SELECT sequence FROM revocations WHERE until <= ?1 LIMIT 500)";
         let counters = "DELETE FROM counters WHERE name IN (SELECT name FROM counters WHERE resets_at <= ?1 LIMIT 500)";
         let remembered =
             "DELETE FROM remembered WHERE name IN (SELECT name FROM remembered WHERE until <= ?1 LIMIT 500)";
+        let kept = "DELETE FROM kept WHERE name IN (SELECT name FROM kept WHERE until <= ?1 LIMIT 500)";
         let mut purged = 0;
-        for some in [revocations, counters, remembered] {
+        for some in [revocations, counters, remembered, kept] {
             purged += self.purge_in_turns(Lax, some, now).await?;
         }
         Ok(purged)

@@ -24,7 +24,10 @@ use crate::store::StoreError;
 const READERS: u32 = 4;
 
 /// Every step of the schema, oldest first. Each script sets `user_version` to its number; a landed script is never changed.
-const MIGRATIONS: [&str; 1] = [include_str!("migrations/0001_first.sql")];
+const MIGRATIONS: [&str; 2] = [
+    include_str!("migrations/0001_first.sql"),
+    include_str!("migrations/0002_factors.sql"),
+];
 
 /// SQLITE_BUSY (sqlite.org/rescode.html): somebody else holds the lock.
 const BUSY: i32 = 5;

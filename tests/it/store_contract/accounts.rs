@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use gateward::model::credential::PasswordHash;
-use gateward::model::user::{Epoch, User, UserId};
-use gateward::store::accounts::Added;
+use gateward::model::user::{Confirmation, Epoch, User, UserId};
+use gateward::store::accounts::{Added, Moved};
 use tokio::task::JoinSet;
 
 use super::{Bed, START, account, email, fresh_id, hash};
@@ -288,4 +288,62 @@ pub(super) async fn accounts_outlive_the_process(bed: &impl Bed) {
     bed.open().await.accounts.add(&ada).await.unwrap();
     let found = bed.open().await.accounts.find(ada.user.id).await.unwrap().unwrap();
     assert_eq!(found.user, ada.user);
+}
+
+pub(super) async fn an_address_is_confirmed_while_it_is_still_the_users(bed: &impl Bed) {
+    let store = bed.open().await.accounts;
+    let mut ada = account("ada@example.com");
+    ada.user.confirmation = Confirmation::Pending;
+    store.add(&ada).await.unwrap();
+    assert!(!store.confirm(ada.user.id, &email("other@example.com")).await.unwrap());
+    assert!(!store.confirm(UserId(fresh_id()), &ada.user.email).await.unwrap());
+    let pending = store.find(ada.user.id).await.unwrap().unwrap();
+    assert_eq!(pending.user.confirmation, Confirmation::Pending);
+
+    assert!(store.confirm(ada.user.id, &ada.user.email).await.unwrap());
+    ada.user.confirmation = Confirmation::Confirmed;
+    assert_eq!(store.find(ada.user.id).await.unwrap().unwrap().user, ada.user);
+}
+
+pub(super) async fn of_racers_for_a_new_address_one_gets_it_and_the_old_one_is_free(bed: &impl Bed) {
+    let gateways = [bed.open().await.accounts, bed.open().await.accounts];
+    let new = email("new@example.com");
+    let mut racers = JoinSet::new();
+    for n in 0..8 {
+        let (store, new) = (gateways[n % 2].clone(), new.clone());
+        let account = account(&format!("old{n}@example.com"));
+        store.add(&account).await.unwrap();
+        racers.spawn(async move {
+            let moved = store
+                .change_email(account.user.id, &account.user.email, &new)
+                .await
+                .unwrap();
+            (account.user, moved)
+        });
+    }
+    let outcomes = racers.join_all().await;
+    let (winners, losers): (Vec<_>, Vec<_>) = outcomes.into_iter().partition(|(_, moved)| *moved == Moved::Moved);
+    assert_eq!(winners.len(), 1);
+    let store = &gateways[0];
+    let mut winner = winners[0].0.clone();
+    let old = std::mem::replace(&mut winner.email, new.clone());
+    winner.confirmation = Confirmation::Confirmed;
+    assert_eq!(store.find_by_email(&new).await.unwrap().unwrap().user, winner);
+    assert!(store.find_by_email(&old).await.unwrap().is_none());
+    for (loser, moved) in losers {
+        assert_eq!(moved, Moved::EmailTaken);
+        assert_eq!(store.find_by_email(&loser.email).await.unwrap().unwrap().user, loser);
+    }
+    let gone = store
+        .change_email(winner.id, &old, &email("third@example.com"))
+        .await
+        .unwrap();
+    assert_eq!(gone, Moved::Gone, "it is no longer the old address");
+    assert!(
+        store
+            .find_by_email(&email("third@example.com"))
+            .await
+            .unwrap()
+            .is_none()
+    );
 }

@@ -308,6 +308,35 @@ pub(super) async fn a_name_is_remembered_until_the_later_moment(bed: &impl Bed) 
     );
 }
 
+pub(super) async fn a_kept_value_is_taken_once(bed: &impl Bed) {
+    let gateways = [bed.open().await.ephemeral, bed.open().await.ephemeral];
+    let value = [0, 255, 10, 13, 7];
+    gateways[0].keep("reset:1", &value, START.plus(MINUTE)).await.unwrap();
+    assert_eq!(gateways[1].peek("reset:1", START).await.unwrap().unwrap(), value);
+    let mut racers = JoinSet::new();
+    for n in 0..20 {
+        let store = gateways[n % 2].clone();
+        racers.spawn(async move { store.take("reset:1", START).await.unwrap() });
+    }
+    let taken: Vec<_> = racers.join_all().await.into_iter().flatten().collect();
+    assert_eq!(taken, [value]);
+    assert_eq!(gateways[1].peek("reset:1", START).await.unwrap(), None);
+    assert_eq!(gateways[1].take("reset:2", START).await.unwrap(), None);
+}
+
+pub(super) async fn a_kept_value_is_replaced_and_ends(bed: &impl Bed) {
+    let store = bed.open().await.ephemeral;
+    store.keep("a", b"first", START.plus(DAY)).await.unwrap();
+    store.keep("a", b"", START.plus(SECOND)).await.unwrap();
+    assert_eq!(store.peek("a", START).await.unwrap().unwrap(), b"");
+    assert_eq!(store.peek("a", START.plus(SECOND)).await.unwrap(), None);
+    assert_eq!(store.take("a", START.plus(SECOND)).await.unwrap(), None);
+    store.keep("b", b"lasting", START.plus(SECOND)).await.unwrap();
+    bed.time_passes(START).await;
+    store.purge(START).await.unwrap();
+    assert_eq!(store.take("b", START).await.unwrap().unwrap(), b"lasting");
+}
+
 pub(super) async fn what_has_passed_is_purged_and_nothing_else(bed: &impl Bed) {
     let store = bed.open().await.ephemeral;
     let until = |until| Revocation { until, ..token() };

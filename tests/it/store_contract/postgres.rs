@@ -85,7 +85,7 @@ impl Plain {
     }
 }
 
-/// The same with users and addresses in partitions, by the hash of the key of each.
+/// The same with everything of users, addresses, links and letters in partitions, by the hash of the key of each.
 pub(super) struct Partitioned(Plain);
 
 impl Bed for Partitioned {
@@ -93,7 +93,13 @@ impl Bed for Partitioned {
         let bed = Plain::make().await;
         drop(bed.open().await);
         let mut connection = bed.intruder().await;
-        for (table, key) in [("users", "id"), ("emails", "email")] {
+        for (table, key) in [
+            ("users", "id"),
+            ("emails", "email"),
+            ("factors", "user_id"),
+            ("links", "link"),
+            ("letters", "id"),
+        ] {
             run(&mut connection, format!("ALTER TABLE {table} RENAME TO plain")).await;
             let parted = format!("CREATE TABLE {table} (LIKE plain INCLUDING ALL) PARTITION BY HASH ({key})");
             run(&mut connection, parted).await;

@@ -211,7 +211,7 @@ async fn a_damaged_row_is_named_and_never_a_panic() {
     ];
     let mut intruder = bed.intruder().await;
     for (table, column, value) in damage {
-        let begin = format!("CREATE TABLE kept AS SELECT * FROM {table}; UPDATE {table} SET {column} = {value};");
+        let begin = format!("CREATE TABLE saved AS SELECT * FROM {table}; UPDATE {table} SET {column} = {value};");
         run(&mut intruder, begin).await;
         let outcome = match table {
             "users" => stores.accounts.find(ada.user.id).await.map(|_| ()),
@@ -228,7 +228,7 @@ async fn a_damaged_row_is_named_and_never_a_panic() {
             Err(StoreError::Damaged { what, .. }) => assert!(what.contains(column), "{table}.{column}: {what}"),
             other => panic!("{table}.{column} = {value}: {other:?}"),
         }
-        let restore = format!("UPDATE {table} SET {column} = (SELECT {column} FROM kept); DROP TABLE kept;");
+        let restore = format!("UPDATE {table} SET {column} = (SELECT {column} FROM saved); DROP TABLE saved;");
         run(&mut intruder, restore).await;
     }
     assert!(stores.accounts.find(ada.user.id).await.unwrap().is_some());
