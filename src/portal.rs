@@ -8,6 +8,7 @@ mod endpoint;
 pub mod form;
 mod intake;
 pub mod kept_form;
+mod openapi;
 pub mod pages;
 mod refusal;
 pub mod return_to;
@@ -27,11 +28,8 @@ use crate::wire::origin::Origin;
 use crate::wire::reply::Problem;
 use crate::wire::{Body, navigation};
 use api::Api;
-use endpoint::Endpoint;
+use endpoint::{Endpoint, WELL_KNOWN};
 use pages::{Page, Pages};
-
-/// Paths under it have meanings of their own at every site (RFC 8615); a few are ours.
-const WELL_KNOWN: &str = "/.well-known/";
 
 /// A session renewed in the middle of a proxied request.
 #[derive(Clone)]
@@ -79,6 +77,7 @@ impl Portal {
             public_url: settings.server.public_url.clone(),
             auth,
             tokens,
+            description: openapi::document(&settings.auth.base_path, &settings.server.public_url),
         };
         Ok(Self { api, pages })
     }

@@ -5,6 +5,7 @@
 
 use std::error::Error;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, ORIGIN, SET_COOKIE};
@@ -34,6 +35,9 @@ use crate::wire::{Body, site};
 /// the registrable domain, and other sites' cookies are not ours to take.
 pub(super) const FORGET: HeaderValue = HeaderValue::from_static(r#""cache", "storage""#);
 
+/// How long the description of this face may be cached: it changes with the configuration and with a new version.
+const DESCRIPTION_LIFE: Duration = Duration::from_secs(300);
+
 type Answer = Result<Response<Body>, Refusal>;
 
 /// The JSON face.
@@ -43,6 +47,8 @@ pub(super) struct Api {
     pub(super) public_url: Uri,
     pub(super) auth: Arc<Auth>,
     pub(super) tokens: Arc<Tokens>,
+    /// What this face is, for programs.
+    pub(super) description: Bytes,
 }
 
 /// A request without its body.
@@ -108,6 +114,7 @@ impl Api {
             Endpoint::Password => self.change_password(ask, intake::read(headers, body).await?).await,
             Endpoint::Sessions => self.sessions(ask).await,
             Endpoint::Session(id) => self.end_session(ask, id).await,
+            Endpoint::OpenApi => Ok(public(self.description.clone(), DESCRIPTION_LIFE)),
             Endpoint::Jwks => self.jwks(),
         }
     }
@@ -232,13 +239,7 @@ impl Api {
             let words = "The keys have not been read yet; try again in a moment.";
             return Err(Problem::new(Code::StoreUnavailable, words).retry_after(1).into());
         }
-        let mut response = Response::new(Body::Full(keys));
-        let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        if let Ok(line) = HeaderValue::try_from(format!("public, max-age={}", max_age.as_secs())) {
-            headers.insert(CACHE_CONTROL, line);
-        }
-        Ok(response)
+        Ok(public(keys, max_age))
     }
 
     /// Who wants to see something: as on any proxied request.
@@ -289,6 +290,17 @@ fn signed_out() -> Response<Body> {
     let mut response = reply::empty(StatusCode::NO_CONTENT);
     response.headers_mut().insert("clear-site-data", FORGET);
     add_cookies(&mut response, cleared());
+    response
+}
+
+/// JSON that says nothing of anybody and may be cached.
+fn public(json: Bytes, life: Duration) -> Response<Body> {
+    let mut response = Response::new(Body::Full(json));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    if let Ok(line) = HeaderValue::try_from(format!("public, max-age={}", life.as_secs())) {
+        headers.insert(CACHE_CONTROL, line);
+    }
     response
 }
 

@@ -1,10 +1,34 @@
 //! Which path of ours is which endpoint, what it is called in metrics, and by which methods it can be asked.
+//!
+//! `PLACES` is the whole list: what is not in it cannot be asked for, and what is in it the document at `openapi.json` must describe.
 
 use super::pages::{CHANGE_PASSWORD, NOT_THERE};
 use crate::model::session::SessionId;
 
-/// Where the public keys are (RFC 8615); not under `base_path`, since others look for it here.
+/// Paths that others look for at the same place of every site (RFC 8615); they do not stand under `base_path`.
+pub(super) const WELL_KNOWN: &str = "/.well-known/";
+
+/// Where the public keys are.
 const JWKS: &str = "/.well-known/jwks.json";
+
+/// A path under `base_path`, or a well-known one, and the endpoint there. At most one part of it, in braces, may be anything, and is what the endpoint is
+/// made from. The first that fits counts.
+type Place = (&'static str, fn(&str) -> Endpoint);
+
+/// Every endpoint.
+pub(super) const PLACES: &[Place] = &[
+    ("/register", |_| Endpoint::Register),
+    ("/login", |_| Endpoint::Login),
+    ("/refresh", |_| Endpoint::Refresh),
+    ("/logout", |_| Endpoint::Logout),
+    ("/logout/all", |_| Endpoint::LogoutAll),
+    ("/me", |_| Endpoint::Me),
+    ("/password", |_| Endpoint::Password),
+    ("/sessions", |_| Endpoint::Sessions),
+    ("/sessions/{id}", |id| Endpoint::Session(id.parse().ok().map(SessionId))),
+    ("/openapi.json", |_| Endpoint::OpenApi),
+    (JWKS, |_| Endpoint::Jwks),
+];
 
 /// One of our endpoints.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,29 +43,21 @@ pub(super) enum Endpoint {
     Sessions,
     /// `None`: what stands in the path cannot be a session's id.
     Session(Option<SessionId>),
+    OpenApi,
     Jwks,
 }
 
 impl Endpoint {
     /// The endpoint of a path; `base` is `base_path`.
     pub(super) fn find(base: &str, path: &str) -> Option<Self> {
-        if path == JWKS {
-            return Some(Self::Jwks);
-        }
-        match path.strip_prefix(base)? {
-            "/register" => Some(Self::Register),
-            "/login" => Some(Self::Login),
-            "/refresh" => Some(Self::Refresh),
-            "/logout" => Some(Self::Logout),
-            "/logout/all" => Some(Self::LogoutAll),
-            "/me" => Some(Self::Me),
-            "/password" => Some(Self::Password),
-            "/sessions" => Some(Self::Sessions),
-            rest => {
-                let id = rest.strip_prefix("/sessions/")?;
-                Some(Self::Session(id.parse().ok().map(SessionId)))
-            }
-        }
+        let path = if path.starts_with(WELL_KNOWN) {
+            path
+        } else {
+            path.strip_prefix(base)?
+        };
+        PLACES
+            .iter()
+            .find_map(|(place, endpoint)| part(place, path).map(endpoint))
     }
 
     /// Whether a path is ours, whatever stands there.
@@ -68,6 +84,7 @@ impl Endpoint {
             Self::Password => "auth.password",
             Self::Sessions => "auth.sessions",
             Self::Session(_) => "auth.session",
+            Self::OpenApi => "auth.openapi",
             Self::Jwks => "auth.jwks",
         }
     }
@@ -79,7 +96,7 @@ impl Endpoint {
                 "POST, OPTIONS"
             }
             Self::Me => "GET, HEAD, DELETE, OPTIONS",
-            Self::Sessions | Self::Jwks => "GET, HEAD, OPTIONS",
+            Self::Sessions | Self::OpenApi | Self::Jwks => "GET, HEAD, OPTIONS",
             Self::Session(_) => "DELETE, OPTIONS",
         }
     }
@@ -88,6 +105,23 @@ impl Endpoint {
     pub(super) fn moves_cookies(self) -> bool {
         matches!(self, Self::Register | Self::Login | Self::Logout | Self::LogoutAll)
     }
+}
+
+/// What stands in the place of the braces; nothing where a place has none. `None`: the path is another.
+fn part<'a>(place: &str, path: &'a str) -> Option<&'a str> {
+    match place.split_once('{') {
+        None => (place == path).then_some(""),
+        Some((before, rest)) => {
+            let (_, after) = rest.split_once('}')?;
+            path.strip_prefix(before)?.strip_suffix(after)
+        }
+    }
+}
+
+/// Whether a path is at a place.
+#[cfg(test)]
+pub(super) fn is_at(place: &str, path: &str) -> bool {
+    part(place, path).is_some()
 }
 
 #[cfg(test)]
@@ -117,6 +151,11 @@ mod tests {
             Endpoint::find("/auth", "/auth/sessions/nonsense"),
             Some(Endpoint::Session(None))
         );
+        let id = SessionId(uuid::Uuid::nil());
+        let path = format!("/auth/sessions/{id}");
+        assert_eq!(Endpoint::find("/auth", &path), Some(Endpoint::Session(Some(id))));
+        assert_eq!(part("/things/{id}/parts", "/things/x/parts"), Some("x"));
+        assert_eq!(part("/things/{id}/parts", "/things/x"), None);
         for none in [
             "/auth",
             "/auth/",

@@ -1,7 +1,8 @@
-//! What goes over the JSON face: bodies in, views of users and sessions out.
+//! What goes over the JSON face: bodies in, views of users and sessions out. From these types `openapi.json` is made as well, and their comments are in it.
 
 use std::net::IpAddr;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::intake::Shape;
@@ -9,10 +10,12 @@ use crate::auth::SignedIn;
 use crate::model::session::{Amr, Session, SessionId};
 use crate::model::user::{Email, Role, User, UserId};
 
-/// `POST register`
-#[derive(Deserialize)]
+/// What makes an account.
+#[derive(Deserialize, JsonSchema)]
 pub(super) struct Register {
+    #[schemars(extend("format" = "email"))]
     pub(super) email: String,
+    #[schemars(extend("format" = "password"))]
     pub(super) password: String,
 }
 
@@ -20,10 +23,12 @@ impl Shape for Register {
     const SHAPE: &'static str = r#"Send {"email": "…", "password": "…"}."#;
 }
 
-/// `POST login`
-#[derive(Deserialize)]
+/// What signs in.
+#[derive(Deserialize, JsonSchema)]
 pub(super) struct Login {
+    #[schemars(extend("format" = "email"))]
     pub(super) email: String,
+    #[schemars(extend("format" = "password"))]
     pub(super) password: String,
     #[serde(default)]
     pub(super) transport: Transport,
@@ -34,7 +39,7 @@ impl Shape for Login {
 }
 
 /// How tokens travel.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Transport {
     /// Both in cookies; the access token in the answer as well.
@@ -44,8 +49,8 @@ pub(super) enum Transport {
     Body,
 }
 
-/// `POST refresh` and `POST logout`
-#[derive(Deserialize)]
+/// A refresh token, from whoever keeps no cookies.
+#[derive(Deserialize, JsonSchema)]
 pub(super) struct Refresh {
     #[serde(default)]
     pub(super) refresh_token: Option<String>,
@@ -55,10 +60,12 @@ impl Shape for Refresh {
     const SHAPE: &'static str = r#"Send {"refresh_token": "…"}, or no body and the cookie."#;
 }
 
-/// `POST password`
-#[derive(Deserialize)]
+/// What changes a password.
+#[derive(Deserialize, JsonSchema)]
 pub(super) struct ChangePassword {
+    #[schemars(extend("format" = "password"))]
     pub(super) current: String,
+    #[schemars(extend("format" = "password"))]
     pub(super) new: String,
 }
 
@@ -66,9 +73,10 @@ impl Shape for ChangePassword {
     const SHAPE: &'static str = r#"Send {"current": "…", "new": "…"}."#;
 }
 
-/// `DELETE me`
-#[derive(Deserialize)]
+/// The password once more, for what cannot be undone.
+#[derive(Deserialize, JsonSchema)]
 pub(super) struct Confirm {
+    #[schemars(extend("format" = "password"))]
     pub(super) password: String,
 }
 
@@ -77,11 +85,17 @@ impl Shape for Confirm {
 }
 
 /// A user as everybody sees themselves.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "User")]
 pub(super) struct UserView<'a> {
+    /// For ever the same.
+    #[schemars(with = "String", extend("format" = "uuid"))]
     id: UserId,
+    #[schemars(with = "String", extend("format" = "email"))]
     email: &'a Email,
+    #[schemars(with = "Vec<String>")]
     roles: &'a [Role],
+    #[schemars(extend("format" = "date-time"))]
     #[serde(skip_serializing_if = "Option::is_none")]
     created_at: Option<String>,
 }
@@ -105,19 +119,24 @@ impl<'a> UserView<'a> {
 }
 
 /// Answer to `register`.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(super) struct Registered<'a> {
     pub(super) user: UserView<'a>,
 }
 
 /// Answer to `login` and `refresh`.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(super) struct Granted<'a> {
+    /// For `Authorization: Bearer`.
     access_token: &'a str,
+    #[schemars(extend("const" = "Bearer"))]
     token_type: &'static str,
+    /// How long the access token is good, in seconds.
     expires_in: u64,
+    /// Only with `"transport": "body"`; otherwise it is in a cookie.
     #[serde(skip_serializing_if = "Option::is_none")]
     refresh_token: Option<&'a str>,
+    /// How long the session lives on unused, in seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     refresh_expires_in: Option<u64>,
     user: UserView<'a>,
@@ -143,18 +162,25 @@ pub(super) fn unused_life(session: &Session) -> u64 {
 }
 
 /// Answer to `me`.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(super) struct Me<'a> {
     pub(super) user: UserView<'a>,
     pub(super) session: Present<'a>,
 }
 
 /// The session one is in.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "PresentSession")]
 pub(super) struct Present<'a> {
+    #[schemars(with = "String", extend("format" = "uuid"))]
     id: SessionId,
+    #[schemars(extend("format" = "date-time"))]
     created_at: String,
+    /// When it ends, however much it is used.
+    #[schemars(extend("format" = "date-time"))]
     expires_at: String,
+    /// How the person proved themselves (RFC 8176).
+    #[schemars(with = "Vec<String>")]
     amr: &'a [Amr],
 }
 
@@ -170,19 +196,28 @@ impl<'a> Present<'a> {
 }
 
 /// Answer to `sessions`.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Sessions")]
 pub(super) struct Listing<'a> {
     pub(super) sessions: Vec<Listed<'a>>,
 }
 
 /// One of a person's sessions.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Session")]
 pub(super) struct Listed<'a> {
+    #[schemars(with = "String", extend("format" = "uuid"))]
     id: SessionId,
+    #[schemars(extend("format" = "date-time"))]
     created_at: String,
+    #[schemars(extend("format" = "date-time"))]
     last_used_at: String,
+    /// Where it was opened from.
+    #[schemars(with = "Option<String>")]
     ip: Option<IpAddr>,
+    /// The browser's own words for itself.
     user_agent: &'a str,
+    /// Whether it is the one that asks.
     current: bool,
 }
 

@@ -3,12 +3,15 @@
 use bytes::Bytes;
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, Response, StatusCode};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::Body;
 
 /// The `code` of a problem document: a promise to clients.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema)]
+#[cfg_attr(test, derive(serde::Deserialize))]
+#[serde(rename_all = "snake_case")]
 pub enum Code {
     /// 400
     BadRequest,
@@ -184,13 +187,22 @@ pub struct Problem {
     pub allow: Option<HeaderValue>,
 }
 
-#[derive(Serialize)]
-struct Document<'a> {
+/// A problem document (RFC 9457).
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Problem")]
+pub struct Document<'a> {
+    /// `urn:gateward:problem:` and the code.
     r#type: String,
+    /// What it is, always the same words for the same code.
     title: &'a str,
+    /// The status of the answer.
     status: u16,
+    /// What to do about it.
     detail: &'a str,
+    /// The id of the request, as it stands in the logs.
     instance: &'a str,
+    /// What it is, in a word to go by.
+    #[schemars(with = "Code")]
     code: &'a str,
 }
 
@@ -288,4 +300,20 @@ pub fn redirect(status: StatusCode, to: &str) -> Option<Response<Body>> {
     let mut response = empty(status);
     response.headers_mut().insert(LOCATION, HeaderValue::from_str(to).ok()?);
     Some(response)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_words_that_are_described_are_the_words_that_are_sent() {
+        let schema = schemars::schema_for!(Code);
+        let words = schema.get("oneOf").unwrap().as_array().unwrap();
+        assert!(words.len() > 20);
+        for word in words.iter().map(|variant| &variant["const"]) {
+            let code: Code = serde_json::from_value(word.clone()).unwrap();
+            assert_eq!(code.word(), word);
+        }
+    }
 }

@@ -15,6 +15,7 @@ mod hashing;
 mod header_boundary;
 mod hostile;
 mod moving;
+mod openapi;
 mod outliving;
 mod proxy_protocol;
 mod readme;

@@ -1,4 +1,4 @@
-//! The JSON face, asked without a network.
+//! The JSON face, asked without a network. Every answer is compared with the document that describes it.
 
 use http::HeaderValue;
 use http::header::{AUTHORIZATION, COOKIE};
@@ -8,12 +8,14 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::auth::world::{PASSWORD, World, caller};
+use crate::portal::openapi::{self, conformity::Described};
 
 const OURS: &str = "https://localhost:8443";
 
 struct Site {
     world: World,
     api: Api,
+    described: Described,
 }
 
 /// What came back.
@@ -70,8 +72,10 @@ impl Site {
             public_url: Uri::from_static(OURS),
             auth: world.auth.clone(),
             tokens: world.tokens.clone(),
+            description: openapi::document("/auth", &Uri::from_static(OURS)),
         };
-        Self { world, api }
+        let described = Described::new(&api.description);
+        Self { world, api, described }
     }
 
     async fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)], body: impl Into<Bytes>) -> Got {
@@ -94,6 +98,8 @@ impl Site {
         let (head, body) = answer.into_parts();
         let body = body.collect().await.unwrap().to_bytes();
         let body = serde_json::from_slice(&body).unwrap_or_default();
+        let asked = (&Method::try_from(method).unwrap(), path);
+        self.described.must_describe(asked, head.status, &head.headers, &body);
         Got { head, body }
     }
 

@@ -1,0 +1,126 @@
+//! What each endpoint does, for the document: one arm an endpoint, so that a new one does not compile until it is described.
+//!
+//! Of an operation it is said who may ask (`by_…`), what is sent (`reads`), what comes back (`gives`) and which refusals are its own (`refuses`). Those that
+//! come with a body, with a person who must be signed in or with an attempt that is counted are added by saying so.
+
+use http::StatusCode;
+use schemars::JsonSchema;
+use serde_json::Value;
+
+use super::operation::Operation;
+use crate::portal::endpoint::Endpoint;
+use crate::portal::shape::{ChangePassword, Confirm, Granted, Listing, Login, Me, Refresh, Register, Registered};
+use crate::wire::reply::Code;
+
+/// An object that other documents say more of.
+#[derive(JsonSchema)]
+#[schemars(rename = "KeySet")]
+struct KeySet {
+    /// JSON Web Keys (RFC 7517), public members only.
+    #[expect(dead_code, reason = "it is described, never made")]
+    keys: Vec<serde_json::Map<String, Value>>,
+}
+
+/// What can be asked at an endpoint.
+pub(super) fn operations(endpoint: Endpoint) -> Vec<Operation> {
+    match endpoint {
+        Endpoint::Register => vec![
+            post("register", "Make an account; nobody is signed in by it")
+                .reads::<Register>()
+                .an_attempt()
+                .gives::<Registered<'_>>(StatusCode::CREATED, "The new account.")
+                .refuses(&[
+                    Code::RegistrationClosed,
+                    Code::EmailTaken,
+                    Code::WeakPassword,
+                    Code::InvalidEmail,
+                ]),
+        ],
+        Endpoint::Login => vec![
+            post("login", "Sign in with a password")
+                .reads::<Login>()
+                .an_attempt()
+                .gives::<Granted<'_>>(StatusCode::OK, "Signed in.")
+                .and_moves_cookies()
+                .refuses(&[Code::InvalidCredentials]),
+        ],
+        Endpoint::Refresh => vec![
+            post("refresh", "Exchange a refresh token, of the cookie or of the body")
+                .by(&["", "refreshCookie"])
+                .may_read::<Refresh>()
+                .gives::<Granted<'_>>(StatusCode::OK, "Renewed, over the transport of the token.")
+                .and_moves_cookies()
+                .refuses(&[Code::NoToken, Code::InvalidToken, Code::StoreUnavailable]),
+        ],
+        Endpoint::Logout => vec![
+            post(
+                "logout",
+                "End this session, by either token; fine when it is over already",
+            )
+            .by(&["", "bearer", "cookie", "refreshCookie"])
+            .may_read::<Refresh>()
+            .gives_nothing("Signed out.")
+            .and_moves_cookies()
+            .refuses(&[Code::StoreUnavailable]),
+        ],
+        Endpoint::LogoutAll => vec![
+            post("logoutAll", "End every session of the person")
+                .by_the_signed_in()
+                .gives_nothing("Signed out everywhere.")
+                .and_moves_cookies(),
+        ],
+        Endpoint::Me => vec![
+            get("me", "Who is signed in, and in which session")
+                .by_the_signed_in()
+                .gives::<Me<'_>>(StatusCode::OK, "The person and the session."),
+            delete("deleteAccount", "Take the account away, with its sessions")
+                .by_the_signed_in()
+                .reads::<Confirm>()
+                .an_attempt()
+                .gives_nothing("The account is gone.")
+                .and_moves_cookies()
+                .refuses(&[Code::InvalidCredentials]),
+        ],
+        Endpoint::Password => vec![
+            post("changePassword", "Change the password; the other sessions end")
+                .by_the_signed_in()
+                .reads::<ChangePassword>()
+                .an_attempt()
+                .gives_nothing("Changed.")
+                .refuses(&[Code::InvalidCredentials, Code::WeakPassword]),
+        ],
+        Endpoint::Sessions => vec![
+            get("sessions", "Where the person is signed in")
+                .by_the_signed_in()
+                .gives::<Listing<'_>>(StatusCode::OK, "The sessions."),
+        ],
+        Endpoint::Session(_) => vec![
+            delete("endSession", "End one of the person's sessions")
+                .by_the_signed_in()
+                .gives_nothing("Ended.")
+                .and_moves_cookies()
+                .refuses(&[Code::NotFound]),
+        ],
+        Endpoint::OpenApi => {
+            let words = "An OpenAPI document.";
+            vec![get("openapi", "This document").gives::<serde_json::Map<String, Value>>(StatusCode::OK, words)]
+        }
+        Endpoint::Jwks => vec![
+            get("keys", "The public keys that access tokens verify with")
+                .gives::<KeySet>(StatusCode::OK, "A JWK set (RFC 7517).")
+                .refuses(&[Code::StoreUnavailable]),
+        ],
+    }
+}
+
+fn get(name: &'static str, summary: &'static str) -> Operation {
+    Operation::new("get", name, summary)
+}
+
+fn post(name: &'static str, summary: &'static str) -> Operation {
+    Operation::new("post", name, summary)
+}
+
+fn delete(name: &'static str, summary: &'static str) -> Operation {
+    Operation::new("delete", name, summary)
+}
