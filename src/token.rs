@@ -121,7 +121,7 @@ pub struct Tokens {
 #[derive(Debug)]
 struct State {
     keyring: Arc<Keyring>,
-    revocations: Revocations,
+    revocations: Arc<Revocations>,
     refresh: Arc<RefreshMint>,
     clock: Arc<dyn Clock>,
     /// Of the settings that came last: whoever maintains works by these.
@@ -165,7 +165,7 @@ impl Tokens {
         let keyring = Keyring::open(accounts, secret, Arc::clone(&clock), handle, counters, &policy).await?;
         let state = State {
             keyring: Arc::new(keyring),
-            revocations: Revocations::new(stores, Arc::clone(&clock), control, metrics),
+            revocations: Arc::new(Revocations::new(stores, Arc::clone(&clock), control, metrics)),
             refresh: Arc::new(RefreshMint::new(secret)?),
             policy: ArcSwap::from_pointee(policy),
             clock,
@@ -254,11 +254,8 @@ impl Tokens {
             // Boxed: seldom needed, and every request's future would carry its room about.
             None => Box::pin(self.first_sight(token)).await?,
         };
-        let (who, clearance) = (&verified.identity, &verified.clearance);
-        self.state
-            .revocations
-            .judge(who, clearance, mode, self.max_staleness)
-            .await?;
+        let revocations = &self.state.revocations;
+        revocations.judge(&verified, mode, self.max_staleness).await?;
         Ok(verified)
     }
 

@@ -73,7 +73,11 @@ impl Revocations {
                 place.cursor = Some(cursor);
                 place.heard_at = Instant::now();
             }
-            Err(error) => self.feed_is_down(&error),
+            Err(error) => {
+                // Before the epoch ends: nobody is to wait for what was just found silent.
+                self.store_failed(&error);
+                self.feed_is_down(&error);
+            }
         }
         self.metrics.revocation_lag(place.heard_at.elapsed());
         place.cursor.is_some()

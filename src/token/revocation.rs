@@ -3,21 +3,24 @@
 //! While the feed is up, memory knows every revocation within its lag, and a token that was asked for once in this epoch of the feed needs no more than
 //! a comparison of numbers. When the feed breaks a new epoch begins and tokens are asked for again; when the store does not answer either, tokens
 //! that this gateway knows go on from memory, and new ones for `max_staleness`. A revocation, once seen, is never forgotten before it has run out.
+//!
+//! Nobody who is known waits for a store that has fallen silent: they are let through and asked for meanwhile. The same goes for a new epoch in which
+//! the feed is whole again, since memory then holds whatever the store had to tell.
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, Semaphore};
 
 use super::feed::Place;
 use super::mirror::Mirror;
+use super::verify::Verified;
 use super::{Rejected, TokenError};
 use crate::config::RevocationMode;
 use crate::model::clock::{Clock, Timestamp};
-use crate::model::identity::Identity;
 use crate::model::session::SessionId;
 use crate::store::ephemeral::{EphemeralStore, Revocation, Revoked};
 use crate::store::sessions::SessionStore;
@@ -26,6 +29,9 @@ use crate::telemetry::Metrics;
 
 /// While the feed is down an answer of the store is good for this long, and after a failure the store is left alone for this long.
 const PAUSE: Duration = Duration::from_secs(1);
+
+/// Questions that may be on their way while nobody waits for the answer.
+const MEANWHILE: usize = 32;
 
 /// The feed is up.
 const UP: u64 = u64::MAX;
@@ -47,6 +53,10 @@ pub(super) struct Revocations {
     down_since: AtomicU64,
     /// Until when a store that failed is not asked.
     quiet_until: AtomicU64,
+    /// The last question to the store, or the feed's, was not answered.
+    silent: AtomicBool,
+    /// Room for questions whose answers nobody waits for.
+    meanwhile: Arc<Semaphore>,
 }
 
 /// What one token was told, kept with it.
@@ -58,7 +68,7 @@ pub(super) struct Clearance {
     epoch: AtomicU64,
     /// When the store said so (milliseconds).
     asked_at: AtomicU64,
-    /// Requests that race with one token ask once.
+    /// Held while the store is asked: requests that race with one token ask once.
     asking: Mutex<()>,
 }
 
@@ -78,26 +88,31 @@ impl Revocations {
             epoch: AtomicU64::new(1),
             down_since: AtomicU64::new(NEVER),
             quiet_until: AtomicU64::new(0),
+            silent: AtomicBool::new(false),
+            meanwhile: Arc::new(Semaphore::new(MEANWHILE)),
         }
     }
 
     /// Whether a token may pass; waits for the store only when memory is not enough.
     pub(super) async fn judge(
-        &self,
-        who: &Identity,
-        clearance: &Clearance,
+        self: &Arc<Self>,
+        token: &Arc<Verified>,
         mode: RevocationMode,
         max_staleness: Duration,
     ) -> Result<(), Rejected> {
         if mode == RevocationMode::Off {
             return Ok(());
         }
-        self.recall(who, clearance)?;
+        self.recall(token)?;
         match mode {
             // What waits is boxed: every request's future would carry its room about.
-            RevocationMode::Strict => Box::pin(self.ask(who, clearance)).await,
-            _ if self.is_cleared(clearance) => Ok(()),
-            _ => Box::pin(self.clear(who, clearance, max_staleness)).await,
+            RevocationMode::Strict => Box::pin(self.ask(token)).await,
+            _ if self.is_cleared(&token.clearance) => Ok(()),
+            _ if self.need_not_wait(&token.clearance) => {
+                self.ask_meanwhile(token);
+                Ok(())
+            }
+            _ => Box::pin(self.clear(token, max_staleness)).await,
         }
     }
 
@@ -123,10 +138,17 @@ impl Revocations {
     /// The feed works and memory is whole. So the store answers: tokens that come now are asked for, and known when it fails again.
     pub(super) fn feed_is_up(&self) {
         self.quiet_until.store(0, Ordering::Release);
+        self.silent.store(false, Ordering::Release);
         if self.down_since.swap(UP, Ordering::AcqRel) != UP {
             self.metrics.revocation_feed_up(true);
             tracing::info!("revocations: the feed is up");
         }
+    }
+
+    /// What an error of the store says about it. One that holds something damaged has answered.
+    pub(super) fn store_failed(&self, error: &StoreError) {
+        let silent = !matches!(error, StoreError::Damaged { .. });
+        self.silent.store(silent, Ordering::Release);
     }
 
     /// The feed broke: what is revoked from now on may not reach us.
@@ -149,7 +171,8 @@ impl Revocations {
     }
 
     /// Memory: two loads for a token that was looked up at this version.
-    fn recall(&self, who: &Identity, clearance: &Clearance) -> Result<(), Rejected> {
+    fn recall(&self, token: &Verified) -> Result<(), Rejected> {
+        let clearance = &token.clearance;
         if clearance.epoch.load(Ordering::Acquire) == REVOKED {
             return Err(Rejected::Revoked);
         }
@@ -157,7 +180,7 @@ impl Revocations {
         if clearance.version.load(Ordering::Acquire) == version {
             return Ok(());
         }
-        if self.mirror.holds(who) {
+        if self.mirror.holds(&token.identity) {
             return Err(Rejected::Revoked);
         }
         clearance.version.store(version, Ordering::Release);
@@ -169,37 +192,70 @@ impl Revocations {
             return false;
         }
         let asked_at = Timestamp::from_millis(clearance.asked_at.load(Ordering::Acquire));
-        self.down_since.load(Ordering::Acquire) == UP || self.clock.now().since(asked_at) < PAUSE
+        self.is_feed_up() || self.clock.now().since(asked_at) < PAUSE
     }
 
-    async fn clear(&self, who: &Identity, clearance: &Clearance, max_staleness: Duration) -> Result<(), Rejected> {
+    /// Of a token that the store has called good, in whichever epoch. While the store answers and the feed is down, only the store knows.
+    fn need_not_wait(&self, clearance: &Clearance) -> bool {
+        clearance.is_known() && (self.is_feed_up() || self.silent.load(Ordering::Acquire))
+    }
+
+    /// Asks behind the back of a request that goes on: one question for each token, and so many in all. What finds no room comes with a later request.
+    fn ask_meanwhile(self: &Arc<Self>, token: &Arc<Verified>) {
+        if self.is_left_alone() || token.clearance.asking.try_lock().is_err() {
+            return;
+        }
+        let Ok(room) = Arc::clone(&self.meanwhile).try_acquire_owned() else {
+            return;
+        };
+        let (this, token) = (Arc::clone(self), Arc::clone(token));
+        self.control.spawn(async move {
+            let Ok(_one_asks) = token.clearance.asking.try_lock() else {
+                return;
+            };
+            if let Err(Rejected::Unavailable(_)) = this.question(&token).await {
+                this.leave_alone();
+            }
+            drop(room);
+        });
+    }
+
+    async fn clear(self: &Arc<Self>, token: &Arc<Verified>, max_staleness: Duration) -> Result<(), Rejected> {
+        let clearance = &token.clearance;
         let _one_asks = clearance.asking.lock().await;
-        self.recall(who, clearance)?;
+        self.recall(token)?;
         if self.is_cleared(clearance) {
             return Ok(());
         }
-        if self.clock.now().as_millis() < self.quiet_until.load(Ordering::Acquire) {
+        if self.is_left_alone() {
             return self.without_store(clearance, max_staleness, left_alone());
         }
-        match self.ask(who, clearance).await {
+        match self.ask(token).await {
             Err(Rejected::Unavailable(error)) => {
-                let until = self.clock.now().plus(PAUSE).as_millis();
-                self.quiet_until.store(until, Ordering::Release);
+                self.leave_alone();
                 self.without_store(clearance, max_staleness, error)
             }
             answered => answered,
         }
     }
 
+    fn is_left_alone(&self) -> bool {
+        self.clock.now().as_millis() < self.quiet_until.load(Ordering::Acquire)
+    }
+
+    fn leave_alone(&self) {
+        let until = self.clock.now().plus(PAUSE).as_millis();
+        self.quiet_until.store(until, Ordering::Release);
+    }
+
     /// The store does not answer: memory decides, as long as it may.
     fn without_store(&self, clearance: &Clearance, max_staleness: Duration, error: StoreError) -> Result<(), Rejected> {
-        let known = clearance.epoch.load(Ordering::Acquire) != 0;
         let fresh = match self.down_since.load(Ordering::Acquire) {
             UP => true,
             NEVER => false,
             since => self.clock.now().since(Timestamp::from_millis(since)) < max_staleness,
         };
-        if known || fresh {
+        if clearance.is_known() || fresh {
             Ok(())
         } else {
             Err(Rejected::Unavailable(error))
@@ -207,16 +263,20 @@ impl Revocations {
     }
 
     /// Asks the store, on the control plane: its connections live there.
-    async fn ask(&self, who: &Identity, clearance: &Clearance) -> Result<(), Rejected> {
+    async fn ask(self: &Arc<Self>, token: &Arc<Verified>) -> Result<(), Rejected> {
+        let (this, token) = (Arc::clone(self), Arc::clone(token));
+        let question = self.control.spawn(async move { this.question(&token).await });
+        question.await.map_err(|_| Rejected::Unavailable(left_alone()))?
+    }
+
+    async fn question(&self, token: &Verified) -> Result<(), Rejected> {
+        let (who, clearance) = (&token.identity, &token.clearance);
         // Taken before the question: an answer counts for the epoch in which it was asked for.
         let epoch = self.epoch.load(Ordering::Acquire);
         let asked_at = self.clock.now().as_millis();
-        let store = Arc::clone(&self.store);
-        let (token, session, user) = (who.token, who.session, who.user);
-        let question = self
-            .control
-            .spawn(async move { store.is_revoked(token, session, user).await });
-        let revoked = question.await.map_err(|_| Rejected::Unavailable(left_alone()))??;
+        let answer = self.store.is_revoked(who.token, who.session, who.user).await;
+        let revoked = answer.inspect_err(|error| self.store_failed(error))?;
+        self.silent.store(false, Ordering::Release);
         if revoked {
             clearance.epoch.store(REVOKED, Ordering::Release);
             return Err(Rejected::Revoked);
@@ -225,6 +285,13 @@ impl Revocations {
         // An answer that was overtaken must neither undo a refusal nor go back to an older epoch.
         let _ = clearance.epoch.fetch_max(epoch, Ordering::AcqRel);
         Ok(())
+    }
+}
+
+impl Clearance {
+    /// Whether the store has ever called it good.
+    fn is_known(&self) -> bool {
+        self.epoch.load(Ordering::Acquire) != 0
     }
 }
 

@@ -178,6 +178,7 @@ pub(crate) struct FakeRevocations {
     log: Mutex<Vec<Revocation>>,
     age: AtomicUsize,
     down: AtomicBool,
+    hanging: AtomicBool,
     asked: AtomicUsize,
     change: Notify,
 }
@@ -186,6 +187,12 @@ impl FakeRevocations {
     /// Answers nothing from now on, or answers again.
     pub(crate) fn set_down(&self, down: bool) {
         self.down.store(down, Ordering::SeqCst);
+        self.change.notify_waiters();
+    }
+
+    /// Keeps everybody waiting from now on who asks about a token, and fails the feed; or answers again.
+    pub(super) fn set_hanging(&self, hanging: bool) {
+        self.hanging.store(hanging, Ordering::SeqCst);
         self.change.notify_waiters();
     }
 
@@ -207,6 +214,9 @@ impl FakeRevocations {
     }
 
     fn up(&self) -> Result<(), StoreError> {
+        if self.hanging.load(Ordering::SeqCst) {
+            return Err(StoreError::Unanswered { store: "sessions" });
+        }
         if self.down.load(Ordering::SeqCst) {
             return Err(gone());
         }
@@ -247,6 +257,13 @@ impl EphemeralStore for FakeRevocations {
 
     async fn is_revoked(&self, token: TokenId, session: SessionId, user: UserId) -> Result<bool, StoreError> {
         self.asked.fetch_add(1, Ordering::SeqCst);
+        loop {
+            let change = self.change.notified();
+            if !self.hanging.load(Ordering::SeqCst) {
+                break;
+            }
+            change.await;
+        }
         self.up()?;
         let concerns = |revocation: &Revocation| match revocation.what {
             Revoked::Token(id) => id == token,

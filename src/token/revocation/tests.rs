@@ -1,5 +1,7 @@
 //! What is revoked is refused, wherever it was revoked and whatever the store does; what is not goes on.
 
+use futures_util::FutureExt;
+
 use super::*;
 use crate::config::Algorithm;
 use crate::model::user::UserId;
@@ -320,4 +322,132 @@ async fn our_own_news_coming_back_does_not_make_every_token_be_looked_up_again()
     let version = world.tokens.state.revocations.mirror.version();
     feed(&world.tokens).await;
     assert_eq!(world.tokens.state.revocations.mirror.version(), version);
+}
+
+/// Whether it is let through without waiting for anything.
+fn passes_at_once(tokens: &Tokens, token: &AccessToken) -> bool {
+    let judged = tokens.verify(&token.jwt, Cached).now_or_never();
+    matches!(judged, Some(Ok(_)))
+}
+
+/// Whatever was spawned gets its turn.
+async fn until_asked(world: &World, times: usize) {
+    let asked = async {
+        while world.revocations.asked() < times {
+            tokio::task::yield_now().await;
+        }
+    };
+    let in_time = tokio::time::timeout(Duration::from_secs(10), asked).await;
+    assert!(in_time.is_ok(), "asked {} times", world.revocations.asked());
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(world.revocations.asked(), times);
+}
+
+async fn until_refused(tokens: &Tokens, token: &AccessToken) {
+    let refused = async {
+        while passes(tokens, token, Cached).await {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), refused).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_known_token_waits_for_no_store_that_hangs_and_is_asked_for_once_meanwhile() {
+    let world = world().await;
+    let [one, other] = [world.issue(), world.issue()];
+    for token in [&one, &other] {
+        assert!(passes(&world.tokens, token, Cached).await);
+    }
+    world.revocations.set_hanging(true);
+    feed(&world.tokens).await;
+    world.clock.advance(2 * MINUTE);
+    for _ in 0..3 {
+        assert!(passes_at_once(&world.tokens, &one));
+        assert!(passes_at_once(&world.tokens, &other));
+        until_asked(&world, 4).await;
+    }
+    let strict = world.tokens.verify(&one.jwt, Strict).now_or_never();
+    assert!(strict.is_none(), "strict waits for an answer");
+    world.revocations.set_hanging(false);
+    feed(&world.tokens).await;
+    assert!(passes(&world.tokens, &one, Cached).await);
+}
+
+#[tokio::test]
+async fn questions_that_nobody_waits_for_are_bounded_in_number() {
+    let world = world().await;
+    let tokens: Vec<AccessToken> = (0..2 * MEANWHILE).map(|_| world.issue()).collect();
+    for token in &tokens {
+        assert!(passes(&world.tokens, token, Cached).await);
+    }
+    world.revocations.set_hanging(true);
+    feed(&world.tokens).await;
+    for token in tokens.iter().chain(&tokens) {
+        assert!(passes_at_once(&world.tokens, token));
+    }
+    until_asked(&world, tokens.len() + MEANWHILE).await;
+}
+
+#[tokio::test]
+async fn a_revocation_of_a_silent_store_counts_as_soon_as_it_answers() {
+    let world = world().await;
+    let other = world.another().await;
+    let token = world.issue();
+    assert!(passes(&other, &token, Cached).await);
+    world.revocations.set_hanging(true);
+    feed(&other).await;
+    assert!(passes_at_once(&other, &token));
+    world.revocations.set_hanging(false);
+    world
+        .tokens
+        .revoke(&[Revoked::Session(token.identity.session)])
+        .await
+        .unwrap();
+    // By the question alone: the feed is still down.
+    until_refused(&other, &token).await;
+    // Nobody has to wait for a first request to find that out: the whole feed says it.
+    let second = world.issue();
+    assert!(passes(&other, &second, Cached).await);
+    world
+        .tokens
+        .revoke(&[Revoked::Token(second.identity.token)])
+        .await
+        .unwrap();
+    feed(&other).await;
+    assert!(!passes(&other, &second, Cached).await);
+}
+
+#[tokio::test]
+async fn when_the_store_answers_and_the_feed_is_down_a_known_token_waits_for_the_answer() {
+    let world = world().await;
+    let other = world.another().await;
+    let token = world.issue();
+    world.revocations.set_down(true);
+    feed(&other).await;
+    world.revocations.set_down(false);
+    assert!(passes(&other, &token, Cached).await, "new, so asked for: it answers");
+    world
+        .tokens
+        .revoke(&[Revoked::Token(token.identity.token)])
+        .await
+        .unwrap();
+    world.clock.advance(PAUSE);
+    assert!(!passes(&other, &token, Cached).await);
+}
+
+#[tokio::test]
+async fn a_token_from_before_an_outage_waits_in_none_that_follows() {
+    let world = world().await;
+    let token = world.issue();
+    assert!(passes(&world.tokens, &token, Cached).await);
+    world.revocations.set_down(true);
+    feed(&world.tokens).await;
+    world.revocations.set_down(false);
+    feed(&world.tokens).await;
+    // The feed does not know yet, and the token was not asked for in this epoch.
+    world.revocations.set_hanging(true);
+    assert!(passes_at_once(&world.tokens, &token));
 }
