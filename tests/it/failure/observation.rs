@@ -282,10 +282,10 @@ fn spent(during: &Answer, later: &Answer) -> String {
         return "works".to_owned();
     }
     let cookies = if during.cookies().is_empty() { "kept" } else { "cleared" };
-    let cost = if (200..300).contains(&later.status) {
-        "nothing spent".to_owned()
-    } else {
-        format!("then {} {}", later.status, later.text())
+    let cost = match later.status {
+        200..300 => "nothing spent".to_owned(),
+        401 if later.text().contains("\"code\":\"invalid_token\"") => "then 401: sign in again".to_owned(),
+        other => format!("then {other} {}", later.text()),
     };
     format!("{}, cookies {cookies}, {cost}", unavailable(during))
 }

@@ -22,6 +22,8 @@ pub enum Down {
     Sessions,
     Accounts,
     Both,
+    /// The sessions store, which comes back without its data.
+    Emptied,
 }
 
 impl Down {
@@ -30,7 +32,7 @@ impl Down {
     }
 
     pub fn accounts(self) -> bool {
-        self != Self::Sessions
+        matches!(self, Self::Accounts | Self::Both)
     }
 }
 
@@ -39,7 +41,7 @@ impl Down {
 pub enum How {
     /// SIGSTOP: connections stand, nothing answers.
     Stopped,
-    /// SIGKILL; later started again with what they held.
+    /// SIGKILL; later started again.
     Killed,
     /// The way to them went silent; they are well.
     Hanging,
@@ -115,6 +117,9 @@ impl Site {
     fn start_again(&mut self, down: Down) {
         if down.sessions() {
             self.redis.down();
+            if down == Down::Emptied {
+                self.redis.lose();
+            }
             self.redis.up();
         }
         if let (true, Some(postgres)) = (down.accounts(), &mut self.postgres) {

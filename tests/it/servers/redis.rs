@@ -50,7 +50,7 @@ impl Redis {
         redis
     }
 
-    /// Starts it again: without what it held.
+    /// Starts it again: with what it has written, if it was told to write.
     pub fn up(&mut self) {
         let folder = self.dir.path().to_str().unwrap();
         let pid_file = format!("{folder}/pid");
@@ -65,6 +65,12 @@ impl Redis {
     /// Stops it.
     pub fn down(&mut self) {
         self.server = None;
+    }
+
+    /// Takes away what it has written, while it is down.
+    pub fn lose(&self) {
+        assert!(self.server.is_none(), "it is up");
+        std::fs::remove_dir_all(self.dir.path().join("appendonlydir")).unwrap();
     }
 
     /// Sends it a signal.
