@@ -10,6 +10,7 @@ pub mod reload;
 pub mod tls;
 
 mod connection;
+mod linger;
 mod listen;
 mod outbox;
 mod proxy_header;

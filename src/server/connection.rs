@@ -28,6 +28,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use super::framing::{Fault, Framing};
+use super::linger::linger;
 use super::listen::Kind;
 use super::outbox::Outbox;
 use super::proxy_header::{self, Refused};
@@ -220,8 +221,12 @@ impl Visit {
             false => Poll::Pending,
         };
         let finish = http1::UpgradeableConnection::graceful_shutdown;
-        drive(&self.pulse, Pin::new(&mut *connection), finish, rest).await?;
+        let rests = drive(&self.pulse, Pin::new(&mut *connection), finish, rest).await;
         let parts = connection.into_parts()?;
+        if rests.is_none() {
+            Box::pin(linger(parts.io.into_inner())).await;
+            return None;
+        }
         // Empty lines between requests mean nothing (RFC 9112 §2.2); anything else was read and not understood.
         let understood = parts.read_buf.iter().all(u8::is_ascii_whitespace);
         understood.then(|| parts.io.into_inner())

@@ -53,6 +53,14 @@ impl<S> Tap<S> {
         &self.stream
     }
 
+    /// Whether the client is in the middle of something, or was lost in it. What else it may say was not asked for.
+    pub fn is_owed_more(&self) -> bool {
+        match &self.reading {
+            Reading::Heads(framing) => !framing.is_between() && !self.pulse().is_upgraded(),
+            Reading::Preface(_) => false,
+        }
+    }
+
     fn observe(&mut self, fresh: &[u8]) {
         let pulse = self.seat.pulse();
         match &mut self.reading {

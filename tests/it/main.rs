@@ -10,6 +10,7 @@
 mod audit;
 mod command_line;
 mod config;
+mod early_refusal;
 mod failure;
 mod hashing;
 mod header_boundary;
