@@ -216,6 +216,13 @@ impl Algorithm {
             Self::EdDsa => "EdDSA",
         }
     }
+
+    /// The algorithm of such a name; any other is none of ours.
+    pub fn named(name: &str) -> Option<Self> {
+        [Self::Rs256, Self::Es256, Self::EdDsa]
+            .into_iter()
+            .find(|algorithm| algorithm.name() == name)
+    }
 }
 
 /// How far the reuse of a refresh token reaches.

@@ -9,6 +9,7 @@ mod cache;
 mod claims;
 mod compact;
 mod feed;
+pub mod foreign;
 mod json;
 mod jwk;
 mod keyring;

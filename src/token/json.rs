@@ -13,8 +13,10 @@ const MOST_MEMBERS: usize = 64;
 /// A JSON value without ambiguity.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Json {
-    /// `null`, booleans, and numbers that are not non-negative integers: nothing that we ever read.
+    /// `null`, and numbers that are not non-negative integers: nothing that we ever read.
     Other,
+    /// A boolean.
+    Truth(bool),
     /// A non-negative integer.
     Whole(u64),
     /// A string.
@@ -96,8 +98,8 @@ impl<'de> Visitor<'de> for Reader {
         Ok(Json::Other)
     }
 
-    fn visit_bool<E>(self, _: bool) -> Result<Json, E> {
-        Ok(Json::Other)
+    fn visit_bool<E>(self, truth: bool) -> Result<Json, E> {
+        Ok(Json::Truth(truth))
     }
 
     fn visit_i64<E>(self, _: i64) -> Result<Json, E> {

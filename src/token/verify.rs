@@ -137,12 +137,8 @@ impl Header {
             return Err(Rejected::Invalid("header member"));
         }
         let word = |name: &str| header.get(name).and_then(Json::text);
-        let algorithm = match word("alg") {
-            Some("RS256") => config::Algorithm::Rs256,
-            Some("ES256") => config::Algorithm::Es256,
-            Some("EdDSA") => config::Algorithm::EdDsa,
-            _ => return Err(Rejected::Invalid("algorithm")),
-        };
+        let algorithm = word("alg").and_then(config::Algorithm::named);
+        let algorithm = algorithm.ok_or(Rejected::Invalid("algorithm"))?;
         Ok(Self {
             algorithm,
             is_access_token: word("typ").is_some_and(|typ| TYPES.contains(&typ)),
