@@ -9,5 +9,6 @@ pub mod origin;
 pub mod patience;
 pub mod reply;
 pub mod site;
+pub mod trust;
 
 pub use body::Body;

@@ -8,18 +8,16 @@ mod pool;
 
 use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use http::{HeaderValue, Uri};
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::pki_types::ServerName;
 use tokio_rustls::TlsConnector;
 
 use super::ProxyConfigError;
 use crate::config;
+use crate::wire::trust::Trust;
 pub use connection::{Connection, SendError};
 pub use pool::{Acquired, ConnectError, Pools};
 
@@ -81,7 +79,9 @@ impl Upstream {
             .servers
             .iter()
             .any(|server| server.scheme_str() == Some("https"));
-        let trust = https.then(|| Trust::read(settings.ca_file.as_deref())).transpose()?;
+        let read = || Trust::read(settings.ca_file.as_deref(), "https upstreams");
+        let trust = https.then(read).transpose();
+        let trust = trust.map_err(|error| ProxyConfigError(error.to_string()))?;
         let servers = settings.servers.iter().map(|uri| Server::new(uri, trust.as_ref()));
         Ok(Self {
             name: name.into(),
@@ -91,51 +91,6 @@ impl Upstream {
             servers: servers.collect::<Result<_, _>>()?,
         })
     }
-}
-
-/// Who vouches for servers.
-struct Trust {
-    connector: TlsConnector,
-    ca: Option<Arc<[u8]>>,
-}
-
-impl Trust {
-    fn read(ca_file: Option<&Path>) -> Result<Self, ProxyConfigError> {
-        let mut roots = RootCertStore::empty();
-        let ca: Option<Arc<[u8]>> = match ca_file {
-            Some(path) => Some(add_file(&mut roots, path)?),
-            None => {
-                roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-                None
-            }
-        };
-        if roots.is_empty() {
-            let whose = ca_file.map_or("the system".into(), |path| path.display().to_string());
-            return Err(ProxyConfigError(format!(
-                "{whose} has no certificates to verify https upstreams with; set ca_file"
-            )));
-        }
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let config = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .map_err(|error| ProxyConfigError(error.to_string()))?;
-        let mut config = config.with_root_certificates(roots).with_no_client_auth();
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        Ok(Self {
-            connector: TlsConnector::from(Arc::new(config)),
-            ca,
-        })
-    }
-}
-
-fn add_file(roots: &mut RootCertStore, path: &Path) -> Result<Arc<[u8]>, ProxyConfigError> {
-    let wrong = |why: String| ProxyConfigError(format!("ca_file {}: {why}", path.display()));
-    let pem = std::fs::read(path).map_err(|error| wrong(error.to_string()))?;
-    for certificate in CertificateDer::pem_slice_iter(&pem) {
-        let certificate = certificate.map_err(|error| wrong(error.to_string()))?;
-        roots.add(certificate).map_err(|error| wrong(error.to_string()))?;
-    }
-    Ok(pem.into())
 }
 
 impl Server {
