@@ -12,6 +12,7 @@ pub mod gaps;
 mod nearest;
 mod place;
 pub mod portal;
+pub mod provider;
 mod read;
 pub mod route;
 mod section;
@@ -33,6 +34,7 @@ use crate::model::user::Role;
 pub use check::{Mistake, Mistakes};
 pub use cors::Cors;
 pub use portal::{Color, Logo, Portal};
+pub use provider::Provider;
 pub use route::{Access, Claim, HostPattern, IdentityHeaders, RevocationMode, Route, RouteKind, Target};
 
 /// Reads and checks a file, environment overrides (`GATEWARD__SECTION__KEY`) included.
@@ -249,6 +251,8 @@ pub struct Auth {
     pub limits: AuthLimits,
     /// Hosts beside `public_url`'s own that one may be sent back to after signing in.
     pub return_to_hosts: Vec<String>,
+    /// Whose sign-in counts here beside our own.
+    pub providers: Vec<Provider>,
 }
 
 /// Password rules and hashing costs.

@@ -232,6 +232,7 @@ fn auth_settings(memory_kib: u32) -> config::Auth {
             per_account: rate(20, 3600),
         },
         return_to_hosts: Vec::new(),
+        providers: Vec::new(),
     }
 }
 

@@ -8,7 +8,9 @@ mod identity;
 mod listeners;
 mod passwords;
 mod portal;
+mod providers;
 mod routes;
+mod secrets;
 mod stores;
 mod tokens;
 mod upstreams;
@@ -125,7 +127,7 @@ fn settings(reader: &mut Reader, file: &File, folder: &Folder<'_>) -> Option<Set
     let store = stores::store(reader, &file.store, folder);
     let tls = certificates::tls(reader, &file.tls, &server, &store, folder);
     let tokens = tokens::tokens(reader, &file.tokens, &server.public_url);
-    let auth = passwords::auth(reader, &file.auth);
+    let auth = passwords::auth(reader, &file.auth, folder);
     let upstreams = upstreams::upstreams(reader, &file.upstreams, folder);
     let names: Vec<&str> = file.upstreams.0.iter().map(|(name, _)| name.as_str()).collect();
     let surroundings = routes::Surroundings {

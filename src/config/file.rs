@@ -12,8 +12,8 @@ use super::place::Place;
 use super::read::{Count, Field, Holds, Key, Table, Version, Written};
 use super::section::{Map, Named, Section, nested};
 use super::values::{
-    BasePath, FilePath, Filter, Name, Plain, Positive, RoutePath, SharedWith, SiteName, Size, Span, StoreAt,
-    SupportLink,
+    BasePath, FilePath, Filter, Issuer, Name, Plain, Positive, ProviderId, RoutePath, SharedWith, SiteName, Size, Span,
+    StoreAt, SupportLink,
 };
 use super::words::{CredentialKind, PathException, Preset, Registration, TokenClaim, UserClaim};
 use super::{
@@ -176,6 +176,21 @@ table! {
         password: Password = table,
         limits: AuthLimits = table,
         return_to_hosts: List<ReturnHost> = "[]",
+        providers: Vec<Provider> = tables,
+    }
+
+    /// An element of `auth.providers`
+    Provider {
+        id: Maybe<ProviderId> = required,
+        name: Maybe<SiteName> = absent,
+        issuer: Maybe<Issuer> = required,
+        client_id: Maybe<Plain> = required,
+        client_secret_file: Maybe<FilePath> = absent,
+        scopes: List<Plain> = "[\"openid\", \"email\", \"profile\"]",
+        allowed_domains: List<ReturnHost> = "[]",
+        roles_from: Maybe<Plain> = absent,
+        registration: Maybe<Registration> = absent,
+        ca_file: Maybe<FilePath> = absent,
     }
 
     /// `auth.password`

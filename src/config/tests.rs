@@ -10,6 +10,7 @@ use super::*;
 
 mod certificates;
 mod noise;
+mod providers;
 mod refusals;
 
 fn settings(text: &str) -> Settings {

@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use http::{HeaderName, Method};
+use http::{HeaderName, Method, Uri};
 
 use super::address::Origin;
+use super::provider::is_on_this_machine;
 use super::read::Text;
 use super::servers::{self, Postgres, Redis};
 use super::{Color, LogTarget, Rate, Target, units};
@@ -44,6 +45,8 @@ text! {
     SupportLink, "a link like \"mailto:help@example.com\"", support_link;
     SharedWith, "an origin like \"https://app.example.com\", or \"*\"", shared_with;
     HeaderName, "the name of a header", |text| text.parse().map_err(|_| format!("`{}` is not the name of a header", text.escape_debug()));
+    ProviderId, "a short name", provider_id;
+    Issuer, "a URL like \"https://accounts.google.com\"", issuer;
     StoreAt, "a URL like \"sqlite://data/gateward.db\", \"postgres://…\" or \"redis://…\"", store_at;
 }
 
@@ -102,6 +105,14 @@ pub(super) struct SiteName(pub(super) String);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct SupportLink(pub(super) String);
 
+/// What an OpenID provider is called in paths.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct ProviderId(pub(super) String);
+
+/// Who an OpenID provider says it is; kept to the letter, since it is compared so.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Issuer(pub(super) String);
+
 /// Whose pages may call a route.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum SharedWith {
@@ -132,6 +143,39 @@ fn support_link(text: &str) -> Result<SupportLink, String> {
         "`{}` is not a link for people; write \"https://…\" or \"mailto:…\"",
         text.escape_debug()
     ))
+}
+
+fn provider_id(text: &str) -> Result<ProviderId, String> {
+    let letter = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+    if (1..=32).contains(&text.len()) && text.bytes().all(letter) {
+        return Ok(ProviderId(text.to_owned()));
+    }
+    Err(format!(
+        "`{}` is no name for a path; use 1 to 32 lower-case letters, digits or '-'",
+        text.escape_debug()
+    ))
+}
+
+/// OpenID Connect Discovery §3: https, and nothing behind the path. In the clear it would be anybody's word who can listen on the way.
+fn issuer(text: &str) -> Result<Issuer, String> {
+    let wrong = |why: &str| {
+        Err(format!(
+            "`{}` {why}; write the provider's `issuer`, like \"https://accounts.google.com\"",
+            text.escape_debug()
+        ))
+    };
+    let Ok(uri) = text.parse::<Uri>() else {
+        return wrong("is not a URL");
+    };
+    let named = uri.authority().filter(|authority| !authority.as_str().contains('@'));
+    if named.is_none() || text.contains(['?', '#']) {
+        return wrong("is more or less than scheme, host and path");
+    }
+    match uri.scheme_str() {
+        Some("https") => Ok(Issuer(text.to_owned())),
+        Some("http") if is_on_this_machine(&uri) => Ok(Issuer(text.to_owned())),
+        _ => wrong("is not https"),
+    }
 }
 
 /// Browsers leave out the port that is a scheme's own (RFC 6454 §6.2).
@@ -338,6 +382,31 @@ mod tests {
         assert_eq!(base_path("/auth"), Ok(BasePath("/auth".to_owned())));
         for text in ["", "/", "auth", "/auth/", "/a//b", "/../a", "/a%20"] {
             assert!(base_path(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_provider_is_asked_in_the_clear_on_this_machine_only() {
+        for text in [
+            "https://accounts.google.com",
+            "https://id.example.com/realms/one/",
+            "http://localhost:3000",
+            "http://127.0.0.1:3000",
+            "http://[::1]:3000",
+        ] {
+            assert_eq!(issuer(text), Ok(Issuer(text.to_owned())));
+        }
+        for text in [
+            "",
+            "accounts.google.com",
+            "http://id.example.com",
+            "ftp://localhost",
+            "https://",
+            "https://u@id.example.com",
+            "https://id.example.com/?x",
+            "https://id.example.com/#x",
+        ] {
+            assert!(issuer(text).is_err(), "{text}");
         }
     }
 

@@ -5,18 +5,21 @@ use crate::config::words::Registration;
 use crate::config::{Auth, AuthLimits, PasswordRules, file};
 
 use super::tokens::twice;
+use super::{Folder, providers};
 
 /// Below this a hash protects nothing, and a missing letter in the unit is likelier than intent.
 const LEAST_MEMORY: u64 = 1 << 20;
 const MOST_MEMORY: u64 = 4 << 30;
 
-pub(super) fn auth(reader: &mut Reader, file: &file::Auth) -> Auth {
+pub(super) fn auth(reader: &mut Reader, file: &file::Auth, folder: &Folder<'_>) -> Auth {
     twice(reader, &file.default_roles.value, ToString::to_string);
     twice(reader, &file.return_to_hosts.value, |host| host.0.clone());
     let limits = &file.limits;
+    let registration = file.registration.value == Registration::Open;
     Auth {
         base_path: file.base_path.value.0.clone(),
-        registration: file.registration.value == Registration::Open,
+        registration,
+        providers: providers::providers(reader, &file.providers, registration, folder),
         default_roles: file.default_roles.value.iter().map(|role| role.value.clone()).collect(),
         password: rules(reader, &file.password),
         limits: AuthLimits {

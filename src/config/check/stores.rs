@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::Folder;
+use super::secrets::secret;
 use crate::config::file;
 use crate::config::read::{Reader, Written};
 use crate::config::servers::{self, RedisForm, ServerPassword};
@@ -113,18 +114,8 @@ fn fill(
             &written.place,
             "stands beside a password in the URL; keep one of the two",
         ),
-        Some(slot) => *slot = password(reader, written, folder),
+        Some(slot) => *slot = secret(reader, written, folder),
     }
-}
-
-fn password(reader: &mut Reader, written: &Written<FilePath>, folder: &Folder<'_>) -> Option<ServerPassword> {
-    let path = folder.file(&written.value);
-    let text = std::fs::read_to_string(&path).map_err(|error| format!("{} cannot be read: {error}", path.display()));
-    let password = text.and_then(|text| match text.trim_end_matches(['\r', '\n']) {
-        "" => Err("is empty".to_owned()),
-        password => Ok(ServerPassword::new(password.to_owned())),
-    });
-    password.map_err(|wrong| reader.mistake(&written.place, wrong)).ok()
 }
 
 fn authorities_are_readable(reader: &mut Reader, file: &file::Store, path: Option<&PathBuf>) {
