@@ -9,7 +9,8 @@
 //! | [`store`] | the promises stores make, and who keeps them | model, config, telemetry |
 //! | [`token`] | issue, verify, revoke | model, config, telemetry, store |
 //! | [`auth`] | the rules of accounts and sign-in | model, config, telemetry, store, token |
-//! | [`portal`] | our own site | model, config, telemetry, wire, token, auth |
+//! | [`provider`] | other people's sign-in, asked over OpenID Connect | model, config, wire, token |
+//! | [`portal`] | our own site | model, config, telemetry, wire, token, auth, provider |
 //! | [`proxy`] | other people's sites | model, config, telemetry, wire, token |
 //! | [`gateway`] | one request, from arrival to answer: read this first | model, config, telemetry, wire, portal, proxy |
 //! | [`server`] | listen, accept, serve, drain | model, config, telemetry, wire, gateway |
@@ -25,6 +26,7 @@ pub mod config;
 pub mod gateway;
 pub mod model;
 pub mod portal;
+pub mod provider;
 pub mod proxy;
 pub mod server;
 pub mod store;

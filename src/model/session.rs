@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -58,6 +59,25 @@ impl Generation {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Amr(pub String);
+
+/// The text is not a word for a way of proving oneself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a word of 1 to 32 letters, digits, '.', '_' or '-'")]
+pub struct InvalidAmr;
+
+impl FromStr for Amr {
+    type Err = InvalidAmr;
+
+    /// Reads somebody else's word: it may stand in a comma-joined header.
+    fn from_str(text: &str) -> Result<Self, InvalidAmr> {
+        let letter = |b: u8| b.is_ascii_alphanumeric() || b"._-".contains(&b);
+        if (1..=32).contains(&text.len()) && text.bytes().all(letter) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(InvalidAmr)
+        }
+    }
+}
 
 /// A session as the store keeps it: everything needed to judge a refresh token, and no token.
 #[derive(Clone, Debug, PartialEq, Eq)]

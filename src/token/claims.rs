@@ -199,12 +199,8 @@ fn roles(claims: &Json) -> Result<Vec<Role>, Rejected> {
 
 fn methods(claims: &Json) -> Result<Vec<Amr>, Rejected> {
     let names = claims.get("amr").and_then(Json::texts).ok_or(MISSING)?;
-    let plain = |name: &&str| {
-        (1..=32).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
-    };
-    if names.iter().all(plain) {
-        Ok(names.into_iter().map(|name| Amr(name.to_owned())).collect())
-    } else {
-        Err(GRAMMAR)
-    }
+    names
+        .into_iter()
+        .map(|name| name.parse().map_err(|_| GRAMMAR))
+        .collect()
 }
