@@ -12,6 +12,7 @@ mod openapi;
 pub mod pages;
 mod refusal;
 pub mod return_to;
+mod seal;
 mod shape;
 
 use std::sync::Arc;

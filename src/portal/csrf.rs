@@ -7,10 +7,10 @@
 use aws_lc_rs::hmac;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use http::header::COOKIE;
 use http::{HeaderMap, HeaderValue};
 
 use crate::model::secret::{NoEntropy, Secret, random};
+use crate::wire::cookie;
 
 /// The cookie that names the browser.
 pub const COOKIE_NAME: &str = "__Host-gateward-csrf";
@@ -29,20 +29,7 @@ impl Browser {
 
     /// The name that a request brings; one that is doubled or not of ours counts as none.
     pub fn of(headers: &HeaderMap) -> Option<Self> {
-        let mut found = None;
-        for line in headers.get_all(COOKIE) {
-            // Octets, since other people's cookies on the same line may be no text.
-            for pair in line.as_bytes().split(|&b| b == b';') {
-                let named = pair.trim_ascii().strip_prefix(COOKIE_NAME.as_bytes());
-                let Some(value) = named.and_then(|rest| rest.strip_prefix(b"=")) else {
-                    continue;
-                };
-                if found.replace(value).is_some() {
-                    return None;
-                }
-            }
-        }
-        let value = std::str::from_utf8(found?).ok()?;
+        let value = cookie::named(headers, COOKIE_NAME)?;
         let ours = value.len() == 22
             && value
                 .bytes()
@@ -52,7 +39,7 @@ impl Browser {
 
     /// The `Set-Cookie` that gives the browser its name, or lets it keep it longer.
     pub fn set_cookie(&self) -> Option<HeaderValue> {
-        crate::wire::cookie::set(COOKIE_NAME, &self.0, LIFE)
+        cookie::set(COOKIE_NAME, &self.0, LIFE)
     }
 
     /// The name as octets, to bind other things to the same browser.
@@ -96,6 +83,8 @@ fn message(browser: &Browser, purpose: &'static str) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
+    use http::header::COOKIE;
+
     use super::*;
 
     fn tokens() -> FormTokens {

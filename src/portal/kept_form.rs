@@ -1,9 +1,8 @@
 //! A small form that met an ended session, kept until the person is signed in again.
 //!
-//! It travels sealed (AES-256-GCM) in the sign-in form itself, so that no server has to remember it and no cookie has to be large. The seal is bound to the browser:
+//! It travels sealed in the sign-in form itself, so that no server has to remember it and no cookie has to be large. The seal is bound to the browser:
 //! another site can neither read one nor bring one of its own, and it is shown for confirmation before it goes out. It keeps for fifteen minutes.
 
-use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
@@ -11,7 +10,8 @@ use super::csrf::Browser;
 use super::form::Form;
 use super::pages::view::KeptField;
 use crate::model::clock::Timestamp;
-use crate::model::secret::{NoEntropy, Secret, random};
+use crate::model::seal::Seal;
+use crate::model::secret::{NoEntropy, Secret};
 
 /// Octets of a form's body at most.
 pub const LARGEST: usize = 4096;
@@ -45,37 +45,27 @@ impl KeptForm {
 }
 
 /// Seals forms and opens them again.
-pub struct Sealer(LessSafeKey);
+#[derive(Debug)]
+pub struct Sealer(Seal);
 
 impl Sealer {
     /// Under the installation's secret: what one gateway sealed, each that shares the secret opens.
     pub fn new(secret: &Secret) -> Result<Self, NoEntropy> {
-        let key = secret.derive("kept-form")?;
-        let key = UnboundKey::new(&AES_256_GCM, key.as_slice()).map_err(|_| NoEntropy)?;
-        Ok(Self(LessSafeKey::new(key)))
+        Seal::new(secret, "kept-form").map(Self)
     }
 
     /// Seals a form for one browser.
     pub fn seal(&self, browser: &Browser, target: &str, body: &[u8], now: Timestamp) -> Option<String> {
-        let nonce: [u8; NONCE_LEN] = random().ok()?;
         let until = now.plus(LIFE).as_millis().to_be_bytes();
-        let mut sealed = [until.as_slice(), target.as_bytes(), &[BORDER], body].concat();
-        let place = Nonce::assume_unique_for_key(nonce);
-        self.0
-            .seal_in_place_append_tag(place, Aad::from(browser.as_bytes()), &mut sealed)
-            .ok()?;
-        Some(URL_SAFE_NO_PAD.encode([nonce.as_slice(), &sealed].concat()))
+        let content = [until.as_slice(), target.as_bytes(), &[BORDER], body].concat();
+        let sealed = self.0.seal(browser.as_bytes(), &content).ok()?;
+        Some(URL_SAFE_NO_PAD.encode(sealed))
     }
 
     /// Opens what this browser brings; `None`: not sealed by us, for another browser, or too old.
     pub fn open(&self, browser: &Browser, text: &str, now: Timestamp) -> Option<KeptForm> {
-        let mut sealed = URL_SAFE_NO_PAD.decode(text).ok()?;
-        let (nonce, content) = sealed.split_at_mut_checked(NONCE_LEN)?;
-        let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
-        let opened = self
-            .0
-            .open_in_place(nonce, Aad::from(browser.as_bytes()), content)
-            .ok()?;
+        let sealed = URL_SAFE_NO_PAD.decode(text).ok()?;
+        let opened = self.0.open(browser.as_bytes(), &sealed).ok()?;
         let (until, rest) = opened.split_first_chunk::<8>()?;
         if now >= Timestamp::from_millis(u64::from_be_bytes(*until)) {
             return None;
@@ -84,12 +74,6 @@ impl Sealer {
         let target = String::from_utf8(rest.get(..border)?.to_vec()).ok()?;
         let form = Form::read(rest.get(border + 1..)?)?;
         Some(KeptForm { target, form })
-    }
-}
-
-impl std::fmt::Debug for Sealer {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Sealer(…)")
     }
 }
 

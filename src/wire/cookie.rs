@@ -41,6 +41,20 @@ pub fn find(headers: &HeaderMap) -> Result<Ours<'_>, Doubled> {
     Ok(ours)
 }
 
+/// The value of one cookie of a name; one that is doubled, or no text, counts as none.
+pub fn named<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    let mut found = None;
+    // Octets, since other people's cookies on the same line may be no text.
+    let lines = headers.get_all(COOKIE).iter();
+    for pair in lines.flat_map(|line| line.as_bytes().split(|&b| b == b';')) {
+        let (known, value) = parts(pair);
+        if known == name.as_bytes() && found.replace(value).is_some() {
+            return None;
+        }
+    }
+    std::str::from_utf8(found?).ok()
+}
+
 /// Takes every cookie whose name is ours (compared without case, also with another prefix or none) out of all `Cookie` lines, and leaves the rest byte for
 /// byte. Several lines, as HTTP/2 may bring them, become one, since HTTP/1.1 knows only one (RFC 9113 §8.2.3).
 pub fn strip(headers: &mut HeaderMap) {
