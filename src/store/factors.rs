@@ -37,6 +37,17 @@ pub enum Advance {
     Gone,
 }
 
+/// What came of taking a factor away that may be the last of some kinds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Detached {
+    /// It is gone.
+    Detached,
+    /// The user has no other of these kinds; nothing was changed.
+    Last,
+    /// There was none.
+    Gone,
+}
+
 /// Factors.
 #[async_trait]
 pub trait FactorStore: Send + Sync + std::fmt::Debug {
@@ -55,4 +66,8 @@ pub trait FactorStore: Send + Sync + std::fmt::Debug {
     async fn replace(&self, user: UserId, kind: FactorKind, by: &[Factor]) -> Result<bool, StoreError>;
     /// Takes a factor away. `false`: there was none.
     async fn detach(&self, user: UserId, id: FactorId) -> Result<bool, StoreError>;
+    /// The same, if the user has another factor of these kinds: of racers for the last two, one is told no.
+    async fn detach_but_last(&self, user: UserId, id: FactorId, of: &[FactorKind]) -> Result<Detached, StoreError>;
+    /// Calls a factor something else. `false`: there is none.
+    async fn rename(&self, user: UserId, id: FactorId, label: &str) -> Result<bool, StoreError>;
 }

@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::StoreError;
 use super::accounts::{AccountStore, Added, Moved, StoredKey};
 use super::ephemeral::{Count, Cursor, EphemeralStore, News, Revocation};
-use super::factors::{Advance, Attached, FactorStore};
+use super::factors::{Advance, Attached, Detached, FactorStore};
 use super::outbox::{Letter, Outbox};
 use super::sessions::{Bookmark, Page, Rotate, Rotation, SessionStore};
 use crate::model::clock::Timestamp;
@@ -202,6 +202,14 @@ impl<S: FactorStore> FactorStore for Watched<S> {
 
     async fn detach(&self, user: UserId, id: FactorId) -> Result<bool, StoreError> {
         self.watch.call(self.backend.detach(user, id)).await
+    }
+
+    async fn detach_but_last(&self, user: UserId, id: FactorId, of: &[FactorKind]) -> Result<Detached, StoreError> {
+        self.watch.call(self.backend.detach_but_last(user, id, of)).await
+    }
+
+    async fn rename(&self, user: UserId, id: FactorId, label: &str) -> Result<bool, StoreError> {
+        self.watch.call(self.backend.rename(user, id, label)).await
     }
 }
 

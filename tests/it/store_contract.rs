@@ -83,6 +83,8 @@ macro_rules! accounts_contract {
                     a_counter_only_goes_forward_and_one_racer_moves_it,
                     factors_of_a_kind_are_replaced_together,
                     a_detached_factor_gives_its_link_back,
+                    the_last_factor_of_some_kinds_stays_however_many_are_taken_at_once,
+                    a_factor_is_called_what_its_owner_says,
                     factors_go_with_their_user,
                 }
                 letters::{

@@ -136,6 +136,12 @@ impl FromColumns for Epoch {
     }
 }
 
+impl FromColumns for FactorKind {
+    fn from_columns(row: &PgRow) -> Result<Self, Unreadable> {
+        Columns::of("factor", row).made("kind", Self::of_name)
+    }
+}
+
 impl FromColumns for Factor {
     fn from_columns(row: &PgRow) -> Result<Self, Unreadable> {
         let columns = Columns::of("factor", row);

@@ -11,7 +11,7 @@ use crate::model::credential::Account;
 use crate::model::factor::{Factor, FactorId, FactorKind, Link};
 use crate::model::user::UserId;
 use crate::store::StoreError;
-use crate::store::factors::{Advance, Attached, FactorStore};
+use crate::store::factors::{Advance, Attached, Detached, FactorStore};
 
 #[async_trait]
 impl FactorStore for Postgres {
@@ -116,13 +116,10 @@ impl FactorStore for Postgres {
     }
 
     async fn detach(&self, user: UserId, id: FactorId) -> Result<bool, StoreError> {
-        let delete = query("DELETE FROM factors WHERE user_id = $1::uuid AND id = $2::uuid RETURNING link")
-            .bind(text(user))
-            .bind(id_text(id.0));
         self.guarded(async {
             let mut loan = self.borrow().await?;
             let mut change = loan.begin().await?;
-            let detached = fetch::<LinkOf>(&mut change, delete).await?;
+            let detached = fetch::<LinkOf>(&mut change, delete(user, id)).await?;
             release(&mut change, user, &detached).await?;
             change.commit().await?;
             loan.give_back();
@@ -130,6 +127,49 @@ impl FactorStore for Postgres {
         })
         .await
     }
+
+    async fn detach_but_last(&self, user: UserId, id: FactorId, of: &[FactorKind]) -> Result<Detached, StoreError> {
+        self.guarded(async {
+            let mut loan = self.borrow().await?;
+            let mut change = loan.begin().await?;
+            // Of two that take away at once, one goes after the other and counts what is left.
+            let turn = query("SELECT id::text AS id FROM users WHERE id = $1::uuid FOR UPDATE").bind(text(user));
+            fetch::<UserId>(&mut change, turn).await?;
+            let others = query("SELECT kind FROM factors WHERE user_id = $1::uuid AND id <> $2::uuid")
+                .bind(text(user))
+                .bind(id_text(id.0));
+            let others = fetch::<FactorKind>(&mut change, others).await?;
+            let detached = fetch::<LinkOf>(&mut change, delete(user, id)).await?;
+            let outcome = match detached.is_empty() {
+                true => Detached::Gone,
+                false if others.iter().any(|kind| of.contains(kind)) => Detached::Detached,
+                false => Detached::Last,
+            };
+            if outcome == Detached::Detached {
+                release(&mut change, user, &detached).await?;
+                change.commit().await?;
+            } else {
+                change.rollback().await?;
+            }
+            loan.give_back();
+            Ok(outcome)
+        })
+        .await
+    }
+
+    async fn rename(&self, user: UserId, id: FactorId, label: &str) -> Result<bool, StoreError> {
+        let update = query("UPDATE factors SET label = $3 WHERE user_id = $1::uuid AND id = $2::uuid")
+            .bind(text(user))
+            .bind(id_text(id.0))
+            .bind(label);
+        Ok(self.change(update).await? > 0)
+    }
+}
+
+fn delete(user: UserId, id: FactorId) -> Query<'static> {
+    query("DELETE FROM factors WHERE user_id = $1::uuid AND id = $2::uuid RETURNING link")
+        .bind(text(user))
+        .bind(id_text(id.0))
 }
 
 /// Gives links back that factors of a user had.

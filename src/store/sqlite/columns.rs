@@ -165,6 +165,12 @@ impl FromColumns for UserId {
     }
 }
 
+impl FromColumns for FactorKind {
+    fn from_columns(row: &SqliteRow) -> Result<Self, Unreadable> {
+        Columns::of("factor", row).made("kind", Self::of_name)
+    }
+}
+
 impl FromColumns for Factor {
     fn from_columns(row: &SqliteRow) -> Result<Self, Unreadable> {
         let columns = Columns::of("factor", row);

@@ -12,7 +12,7 @@ use crate::model::credential::Account;
 use crate::model::factor::{Factor, FactorId, FactorKind, Link};
 use crate::model::user::UserId;
 use crate::store::StoreError;
-use crate::store::factors::{Advance, Attached, FactorStore};
+use crate::store::factors::{Advance, Attached, Detached, FactorStore};
 
 #[async_trait]
 impl FactorStore for Sqlite {
@@ -97,11 +97,41 @@ impl FactorStore for Sqlite {
     }
 
     async fn detach(&self, user: UserId, id: FactorId) -> Result<bool, StoreError> {
-        let delete = query("DELETE FROM factors WHERE user_id = ?1 AND id = ?2")
+        Ok(self.change(Synced, delete(user, id)).await? > 0)
+    }
+
+    async fn detach_but_last(&self, user: UserId, id: FactorId, of: &[FactorKind]) -> Result<Detached, StoreError> {
+        let mut change = self.begin().await?;
+        let others = query("SELECT kind FROM factors WHERE user_id = ?1 AND id <> ?2")
             .bind(bytes(user.0))
             .bind(bytes(id.0));
-        Ok(self.change(Synced, delete).await? > 0)
+        let others: Vec<FactorKind> = change.fetch(others).await?;
+        if change.execute(delete(user, id)).await? == 0 {
+            change.roll_back().await?;
+            return Ok(Detached::Gone);
+        }
+        if !others.iter().any(|kind| of.contains(kind)) {
+            change.roll_back().await?;
+            return Ok(Detached::Last);
+        }
+        change.commit().await?;
+        self.endure(Synced).await?;
+        Ok(Detached::Detached)
     }
+
+    async fn rename(&self, user: UserId, id: FactorId, label: &str) -> Result<bool, StoreError> {
+        let update = query("UPDATE factors SET label = ?3 WHERE user_id = ?1 AND id = ?2")
+            .bind(bytes(user.0))
+            .bind(bytes(id.0))
+            .bind(label);
+        Ok(self.change(Synced, update).await? > 0)
+    }
+}
+
+fn delete(user: UserId, id: FactorId) -> Query<'static> {
+    query("DELETE FROM factors WHERE user_id = ?1 AND id = ?2")
+        .bind(bytes(user.0))
+        .bind(bytes(id.0))
 }
 
 async fn attach(change: &mut Change<'_>, factor: &Factor) -> Result<Attached, StoreError> {

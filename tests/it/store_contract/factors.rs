@@ -3,7 +3,7 @@
 use gateward::model::factor::{Factor, FactorId, FactorKind, Link};
 use gateward::model::secret;
 use gateward::model::user::UserId;
-use gateward::store::factors::{Advance, Attached};
+use gateward::store::factors::{Advance, Attached, Detached};
 use tokio::task::JoinSet;
 
 use super::{Bed, MINUTE, START, account, email, fresh_id};
@@ -195,6 +195,66 @@ pub(super) async fn a_detached_factor_gives_its_link_back(bed: &impl Bed) {
     let theirs = factor(eve.user.id, FactorKind::Provider, Some(link));
     assert_eq!(stores.factors.attach(&theirs).await.unwrap(), Attached::Attached);
     assert_eq!(stores.factors.linked(&link).await.unwrap(), Some(eve.user.id));
+}
+
+pub(super) async fn the_last_factor_of_some_kinds_stays_however_many_are_taken_at_once(bed: &impl Bed) {
+    const WAYS_IN: [FactorKind; 2] = [FactorKind::Passkey, FactorKind::Provider];
+    let gateways = [bed.open().await, bed.open().await];
+    let ada = account("ada@example.com");
+    gateways[0].accounts.add(&ada).await.unwrap();
+    let user = ada.user.id;
+    let passkeys: Vec<Factor> = (0..10)
+        .map(|_| factor(user, FactorKind::Passkey, Some(link())))
+        .collect();
+    let app = factor(user, FactorKind::Totp, None);
+    for factor in passkeys.iter().chain([&app]) {
+        gateways[0].factors.attach(factor).await.unwrap();
+    }
+    let mut racers = JoinSet::new();
+    for (n, passkey) in passkeys.iter().enumerate() {
+        let (store, id) = (gateways[n % 2].factors.clone(), passkey.id);
+        racers.spawn(async move { store.detach_but_last(user, id, &WAYS_IN).await.unwrap() });
+    }
+    let outcomes = racers.join_all().await;
+    let refused = outcomes.iter().filter(|came| **came == Detached::Last).count();
+    assert_eq!((refused, outcomes.len()), (1, 10));
+
+    let store = &gateways[1].factors;
+    let left = store.of_user(user).await.unwrap();
+    let last = left.iter().find(|factor| factor.kind == FactorKind::Passkey).unwrap();
+    assert_eq!(left.len(), 2);
+    assert_eq!(store.linked(&last.link.unwrap()).await.unwrap(), Some(user));
+    let gone = passkeys.iter().find(|passkey| passkey.id != last.id).unwrap();
+    assert_eq!(store.linked(&gone.link.unwrap()).await.unwrap(), None);
+    let came = store.detach_but_last(user, gone.id, &WAYS_IN).await.unwrap();
+    assert_eq!(came, Detached::Gone);
+
+    let elsewhere = factor(user, FactorKind::Provider, Some(link()));
+    store.attach(&elsewhere).await.unwrap();
+    let came = store.detach_but_last(user, last.id, &WAYS_IN).await.unwrap();
+    assert_eq!(came, Detached::Detached);
+    let came = store.detach_but_last(user, elsewhere.id, &WAYS_IN).await.unwrap();
+    assert_eq!(came, Detached::Last);
+}
+
+pub(super) async fn a_factor_is_called_what_its_owner_says(bed: &impl Bed) {
+    let stores = bed.open().await;
+    let (ada, eve) = (account("ada@example.com"), account("eve@example.com"));
+    for somebody in [&ada, &eve] {
+        stores.accounts.add(somebody).await.unwrap();
+    }
+    let mut passkey = factor(ada.user.id, FactorKind::Passkey, Some(link()));
+    stores.factors.attach(&passkey).await.unwrap();
+    assert!(!stores.factors.rename(eve.user.id, passkey.id, "hers").await.unwrap());
+    passkey.label = "Key on the ring, “new”".to_owned();
+    assert!(
+        stores
+            .factors
+            .rename(ada.user.id, passkey.id, &passkey.label)
+            .await
+            .unwrap()
+    );
+    assert_eq!(stores.factors.of_user(ada.user.id).await.unwrap(), [passkey]);
 }
 
 pub(super) async fn factors_go_with_their_user(bed: &impl Bed) {
