@@ -54,7 +54,7 @@ impl Installation {
         )
         .unwrap();
         let rooms = runtime.block_on(Rooms::open(&settings, Use::Command)).unwrap();
-        let auth = rooms.auth(&settings, &rooms.tokens);
+        let auth = rooms.auth(&settings, &rooms.tokens).unwrap();
         Self {
             settings,
             rooms,
@@ -69,7 +69,8 @@ impl Installation {
         let password = || Password::new(PASSWORD.to_owned());
         self.runtime.block_on(async {
             self.auth.register(&caller(), EMAIL, password()).await.unwrap();
-            self.auth.login(&caller(), EMAIL, password()).await.unwrap()
+            let entered = self.auth.login(&caller(), EMAIL, password()).await.unwrap();
+            entered.signed_in().unwrap()
         })
     }
 }

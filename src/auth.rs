@@ -1,17 +1,23 @@
 //! Auth: the rules of accounts and sign-in, one verb a file. It never sees HTTP: the JSON API, the pages and the command line are faces of this one machine.
 
 pub mod deletion;
+pub mod entry;
+pub mod factors;
 pub mod hashing;
 pub mod login;
 pub mod logout;
 pub mod operate;
 mod pace;
 pub mod password;
+mod recovery;
 pub mod refresh;
 pub mod register;
+pub mod second_step;
 pub mod sessions;
 mod strength;
 pub mod throttle;
+pub mod totp;
+mod vault;
 #[cfg(test)]
 pub(crate) mod world;
 
@@ -22,7 +28,7 @@ use crate::config::{self, OnReuse};
 use crate::model::caller::Caller;
 use crate::model::clock::{Clock, Timestamp};
 use crate::model::identity::Identity;
-use crate::model::secret::NoEntropy;
+use crate::model::secret::{NoEntropy, Secret};
 use crate::model::session::{Session, SessionId};
 use crate::model::user::{Role, User, UserId};
 use crate::store::{StoreError, Stores};
@@ -34,6 +40,7 @@ use hashing::{HashError, Hasher};
 use pace::Pace;
 use strength::Strength;
 use throttle::Throttle;
+use vault::Vault;
 
 /// Why a verb of this room was refused. What the caller is told is the portal's choice; the sources are for the log.
 #[derive(Debug, thiserror::Error)]
@@ -41,6 +48,18 @@ pub enum AuthError {
     /// Unknown address, wrong password, disabled account: one answer.
     #[error("wrong e-mail or password")]
     InvalidCredentials,
+    /// The second factor is not right, or was used before.
+    #[error("wrong code")]
+    WrongCode,
+    /// The second step took too long, or too many codes were tried: the sign-in begins anew.
+    #[error("the second step is over")]
+    StepOver,
+    /// What is asked for wants a more recent sign-in, or one with two factors.
+    #[error("not signed in recently enough")]
+    NotRecent {
+        /// Whether it must be two factors.
+        needs_two: bool,
+    },
     /// There is no session behind the token.
     #[error("the session is over")]
     SessionOver {
@@ -108,6 +127,7 @@ pub struct Auth {
     lifetimes: Lifetimes,
     throttle: Throttle,
     refusals: Pace,
+    vault: Vault,
     stores: Stores,
     tokens: Arc<Tokens>,
     hasher: Arc<Hasher>,
@@ -127,17 +147,21 @@ struct Lifetimes {
 
 impl Auth {
     /// Brings the rules together with what they work on.
+    ///
+    /// # Errors
+    /// The keys of factors cannot be derived from the secret.
     pub fn new(
         settings: &config::Auth,
         tokens_settings: &config::Tokens,
+        secret: &Secret,
         stores: &Stores,
         tokens: Arc<Tokens>,
         hasher: Arc<Hasher>,
         clock: Arc<dyn Clock>,
         metrics: Arc<Metrics>,
         audit: Arc<Audit>,
-    ) -> Self {
-        Self {
+    ) -> Result<Self, NoEntropy> {
+        Ok(Self {
             registration: settings.registration,
             default_roles: settings.default_roles.clone(),
             strength: Strength::new(&settings.password),
@@ -149,13 +173,14 @@ impl Auth {
             },
             throttle: Throttle::new(&settings.limits, Arc::clone(&stores.ephemeral), Arc::clone(&clock)),
             refusals: Pace::new(),
+            vault: Vault::new(secret)?,
             stores: stores.clone(),
             tokens,
             hasher,
             clock,
             metrics,
             audit,
-        }
+        })
     }
 
     /// The user and the session behind a token, as they stand now.

@@ -170,7 +170,7 @@ impl Desk {
         let runtime = runtime()?;
         let rooms = runtime.block_on(Rooms::open(&settings, Use::Command))?;
         let tokens = Arc::clone(&rooms.tokens);
-        let auth = rooms.auth(&settings, &tokens);
+        let auth = rooms.auth(&settings, &tokens)?;
         Ok(Self { runtime, rooms, auth })
     }
 

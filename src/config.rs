@@ -283,6 +283,8 @@ pub struct AuthLimits {
     pub per_account_ip: Rate,
     /// For one account from all sources that have not signed in to it before.
     pub per_account: Rate,
+    /// Codes of second steps, for one account.
+    pub per_account_code: Rate,
 }
 
 /// So many in such a span, written `"20/1m"`.

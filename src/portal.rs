@@ -10,6 +10,7 @@ mod intake;
 pub mod kept_form;
 mod openapi;
 pub mod pages;
+mod qr;
 mod refusal;
 pub mod return_to;
 mod seal;
@@ -76,6 +77,7 @@ impl Portal {
         let api = Api {
             base: settings.auth.base_path.clone(),
             public_url: settings.server.public_url.clone(),
+            name: settings.portal.name.clone(),
             auth,
             tokens,
             description: openapi::document(&settings.auth.base_path, &settings.server.public_url),

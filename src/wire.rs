@@ -9,6 +9,7 @@ pub mod origin;
 pub mod patience;
 pub mod reply;
 pub mod site;
+pub mod step_up;
 pub mod trust;
 
 pub use body::Body;

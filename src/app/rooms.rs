@@ -84,17 +84,22 @@ impl Rooms {
     }
 
     /// The rules of accounts under the given settings.
-    pub fn auth(&self, settings: &Settings, tokens: &Arc<Tokens>) -> Auth {
-        Auth::new(
+    ///
+    /// # Errors
+    /// When no keys can be derived from the secret.
+    pub fn auth(&self, settings: &Settings, tokens: &Arc<Tokens>) -> Result<Auth, AppError> {
+        let auth = Auth::new(
             &settings.auth,
             &settings.tokens,
+            &self.secret,
             &self.stores,
             Arc::clone(tokens),
             Arc::clone(&self.hasher),
             Arc::clone(&self.clock),
             Arc::clone(&self.metrics),
             Arc::clone(&self.audit),
-        )
+        )?;
+        Ok(auth)
     }
 
     /// A configuration ready to be put to work.
@@ -102,7 +107,7 @@ impl Rooms {
     /// # Errors
     /// When its routes cannot be built.
     pub fn snapshot(&self, settings: &Arc<Settings>, tokens: &Arc<Tokens>) -> Result<Snapshot, AppError> {
-        let auth = Arc::new(self.auth(settings, tokens));
+        let auth = Arc::new(self.auth(settings, tokens)?);
         let portal = Portal::new(
             settings,
             auth,

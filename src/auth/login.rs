@@ -5,24 +5,26 @@
 
 use uuid::Uuid;
 
+use super::entry::Entered;
 use super::hashing::{HashError, Verdict};
 use super::throttle::{AccountKey, Door};
-use super::{Auth, AuthError, SignedIn};
+use super::{Auth, AuthError};
 use crate::model::caller::Caller;
 use crate::model::credential::{Account, Password};
-use crate::model::secret;
-use crate::model::session::{Amr, Generation, Session, SessionId};
-use crate::model::user::{Email, User, UserId};
+use crate::model::proof::Proof;
+use crate::model::user::{Email, UserId};
 use crate::store::StoreError;
-use crate::store::ephemeral::Revoked;
 
 impl Auth {
     /// Signs in with a password: limits, then always one hash, then the rest.
-    pub async fn login(&self, caller: &Caller, email: &str, password: Password) -> Result<SignedIn, AuthError> {
+    ///
+    /// An account with a second factor is not in yet; it gets the token of its second step.
+    pub async fn login(&self, caller: &Caller, email: &str, password: Password) -> Result<Entered, AuthError> {
         let outcome = self.try_login(caller, email, password).await;
         let outcome = self.paced(outcome).await;
         let (word, event) = match &outcome {
-            Ok(_) => ("succeeded", None),
+            Ok(Entered::SignedIn(_)) => ("succeeded", None),
+            Ok(Entered::SecondStep(_)) => ("second_step", None),
             Err(AuthError::InvalidCredentials) => ("refused", None),
             Err(AuthError::RateLimited { .. }) => ("limited", Some("login.limited")),
             Err(AuthError::Overloaded { .. }) => ("overloaded", None),
@@ -35,7 +37,7 @@ impl Auth {
         outcome
     }
 
-    async fn try_login(&self, caller: &Caller, email: &str, password: Password) -> Result<SignedIn, AuthError> {
+    async fn try_login(&self, caller: &Caller, email: &str, password: Password) -> Result<Entered, AuthError> {
         let key = AccountKey::of_typed(email);
         self.throttle.admit(caller, &key, Door::Guess).await?;
         // Nobody has such a password, whoever they are: the answer, and the time it takes, depend on the password alone.
@@ -52,56 +54,7 @@ impl Auth {
         if verdict.outdated {
             self.rehash(&account, password).await;
         }
-        let signed_in = self
-            .open_session(caller, account.user, vec![Amr("pwd".to_owned())])
-            .await?;
-        self.throttle.remember(caller, &key).await;
-        let (user, session) = (signed_in.user.id, signed_in.session.id);
-        self.record("login.succeeded", Some(caller), Some(user), Some(session))
-            .await;
-        Ok(signed_in)
-    }
-
-    /// Opens a session for somebody who has proved themselves in the ways of `amr`, and makes its first tokens.
-    ///
-    /// The tokens are made before the session is kept, so that a failure to sign leaves nothing behind. The account is read again afterwards: a password
-    /// change, a global sign-out or a disabling that came in between has either begun the epoch by now, or will find the session and end it.
-    async fn open_session(&self, caller: &Caller, user: User, amr: Vec<Amr>) -> Result<SignedIn, AuthError> {
-        let now = self.clock.now();
-        let id = SessionId(secret::uuid_v7(now)?);
-        let (refresh, nonce_hash) = self.tokens.first_refresh_token(id)?;
-        let expires_at = now.plus(self.lifetimes.absolute);
-        let session = Session {
-            id,
-            user: user.id,
-            epoch: user.epoch,
-            created_at: now,
-            last_used_at: now,
-            expires_at,
-            idle_expires_at: now.plus(self.lifetimes.idle).min(expires_at),
-            auth_time: now,
-            amr,
-            ip: Some(caller.ip),
-            user_agent: caller.user_agent.to_string(),
-            nonce_hash,
-            current: Generation::FIRST,
-            previous: None,
-            rotated_at: now,
-        };
-        let access = self.tokens.issue(&user, &session)?;
-        self.stores.sessions.open(&session).await?;
-        let stands = self.stores.accounts.find(user.id).await?;
-        if !stands.is_some_and(|account| super::lives(&session, &account.user, now)) {
-            self.stores.sessions.end(id).await?;
-            self.tokens.revoke(&[Revoked::Session(id)]).await?;
-            return Err(AuthError::InvalidCredentials);
-        }
-        Ok(SignedIn {
-            user,
-            session,
-            access,
-            refresh,
-        })
+        self.proven(caller, account.user, Proof::password()).await
     }
 
     /// One look-up, also for what is no address.
@@ -144,8 +97,9 @@ impl Auth {
 mod tests {
     use super::*;
     use crate::auth::world::{PASSWORD, World, caller, caller_at};
+    use crate::model::session::Amr;
 
-    async fn login(world: &World, email: &str, password: &str) -> Result<SignedIn, AuthError> {
+    async fn login(world: &World, email: &str, password: &str) -> Result<Entered, AuthError> {
         world
             .auth
             .login(&caller(), email, Password::new(password.to_owned()))
@@ -221,7 +175,7 @@ mod tests {
         let begun = std::time::Instant::now();
         let tries = (0..world.limits.per_account_ip.count + 60).map(|_| login(&world, "ada@example.com", "wrong"));
         let outcomes = futures_util::future::join_all(tries).await;
-        let limited = |outcome: &&Result<SignedIn, AuthError>| matches!(outcome, Err(AuthError::RateLimited { .. }));
+        let limited = |outcome: &&Result<Entered, AuthError>| matches!(outcome, Err(AuthError::RateLimited { .. }));
         assert_eq!(outcomes.iter().filter(limited).count(), 60);
         assert!(begun.elapsed() >= std::time::Duration::from_millis(500));
     }

@@ -29,18 +29,14 @@ impl Auth {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::auth::world::{World, caller, password};
+    use crate::auth::world::{World, caller};
 
     #[tokio::test]
     async fn one_sees_and_ends_ones_own_sessions_only() {
         let world = World::new().await;
         let (here, there) = (world.signed_in().await, world.again().await);
         world.register_as("ben@example.com").await;
-        let ben = world
-            .auth
-            .login(&caller(), "ben@example.com", password())
-            .await
-            .unwrap();
+        let ben = world.signed_in_as("ben@example.com").await;
         let (ada, ben) = (&here.access.identity, &ben.access.identity);
 
         assert_eq!(world.auth.sessions(ada).await.unwrap().len(), 2);

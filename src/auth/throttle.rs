@@ -14,15 +14,26 @@ use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use super::AuthError;
+use super::{AuthError, second_step};
 use crate::config::{AuthLimits, Rate};
 use crate::model::caller::Caller;
 use crate::model::clock::{Clock, Timestamp};
-use crate::model::user::Email;
+use crate::model::factor::Factor;
+use crate::model::user::{Email, UserId};
 use crate::store::ephemeral::{Count, EphemeralStore};
 
 /// How long a source stays known to an account after a sign-in.
 const KNOWN_FOR: Duration = Duration::from_secs(90 * 24 * 60 * 60);
+/// How many codes one second step takes.
+const TRIES_OF_A_STEP: Rate = Rate {
+    count: 5,
+    per: second_step::LIFE,
+};
+/// How many wrong time-based codes an app may be tried with in a row (NIST SP 800-63B-4 §3.2.2).
+const TRIES_IN_A_ROW: Rate = Rate {
+    count: 100,
+    per: Duration::from_secs(30 * 24 * 60 * 60),
+};
 /// How many counters this process keeps while the store is away. Beyond it new ones are refused: without the store nobody can sign in anyway.
 const LOCAL_CAP: usize = 100_000;
 
@@ -94,7 +105,7 @@ impl Throttle {
             Door::Guess => "guess",
             Door::Register => "register",
         };
-        self.count(format!("limit:ip:{source}"), self.limits.per_ip).await?;
+        self.admit_source(caller).await?;
         self.count(format!("limit:{word}:{account}:{source}"), self.limits.per_account_ip)
             .await?;
         if self.is_known(account, source).await {
@@ -102,6 +113,29 @@ impl Throttle {
         }
         self.count(format!("limit:{word}:{account}"), self.limits.per_account)
             .await
+    }
+
+    /// Counts one attempt of a source that does not name an account.
+    pub(super) async fn admit_source(&self, caller: &Caller) -> Result<(), AuthError> {
+        self.count(format!("limit:ip:{}", source(caller.ip)), self.limits.per_ip)
+            .await
+    }
+
+    /// Counts one code tried in a second step.
+    pub(super) async fn admit_to_step(&self, step: &str) -> Result<(), AuthError> {
+        self.count(format!("limit:{step}"), TRIES_OF_A_STEP).await
+    }
+
+    /// Counts one code tried for an account: however many second steps are begun, this is how many guesses there are.
+    pub(super) async fn admit_code(&self, user: UserId) -> Result<(), AuthError> {
+        self.count(format!("limit:code:{user}"), self.limits.per_account_code)
+            .await
+    }
+
+    /// Counts one code tried in a row, without a right one between: the counter of the factor names the row, and moves with every code that is taken.
+    pub(super) async fn admit_in_a_row(&self, factor: &Factor) -> Result<(), AuthError> {
+        let key = format!("limit:row:{}:{}", factor.id, factor.counter);
+        self.count(key, TRIES_IN_A_ROW).await
     }
 
     /// Remembers that the source has signed in to the account. Best effort: a sign-in does not fail over it.
@@ -186,6 +220,7 @@ mod tests {
             per_ip: rate(per_ip, 60),
             per_account_ip: rate(per_account_ip, 300),
             per_account: rate(per_account, 3600),
+            per_account_code: rate(20, 3600),
         };
         let throttle = Throttle::new(&limits, world.stores.ephemeral.clone(), world.clock.clone());
         Gate {

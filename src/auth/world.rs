@@ -8,11 +8,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use tempfile::TempDir;
+use totp_rs::Totp;
 
 use super::{Auth, AuthError, Hasher, SignedIn};
 use crate::config::{self, Algorithm, AuthLimits, OnReuse, PasswordRules, Rate, StoreUrl};
 use crate::model::caller::Caller;
-use crate::model::clock::{ManualClock, Timestamp};
+use crate::model::clock::{Clock as _, ManualClock, Timestamp};
 use crate::model::credential::Password;
 use crate::model::secret::Secret;
 use crate::model::session::{Session, SessionId, TokenId};
@@ -99,13 +100,15 @@ impl World {
         let auth = Auth::new(
             &settings,
             &tokens_settings,
+            &secret,
             &stores,
             tokens.clone(),
             hasher.clone(),
             clock.clone(),
             metrics.clone(),
             Arc::new(Audit::off()),
-        );
+        )
+        .unwrap();
         Self {
             auth: Arc::new(auth),
             tokens,
@@ -126,6 +129,7 @@ impl World {
         Auth::new(
             &auth_settings(kib),
             &self.tokens_settings,
+            &Secret::new([7; 32]),
             &self.stores,
             self.tokens.clone(),
             Arc::new(Hasher::new(&rules(kib), self.metrics.clone()).unwrap()),
@@ -133,6 +137,7 @@ impl World {
             self.metrics.clone(),
             Arc::new(Audit::off()),
         )
+        .unwrap()
     }
 
     /// Ada registers.
@@ -152,7 +157,28 @@ impl World {
 
     /// Ada signs in once more.
     pub(crate) async fn again(&self) -> SignedIn {
-        self.auth.login(&caller(), "ada@example.com", password()).await.unwrap()
+        self.signed_in_as("ada@example.com").await
+    }
+
+    /// Somebody signs in for whom the password is enough.
+    pub(crate) async fn signed_in_as(&self, email: &str) -> SignedIn {
+        let entered = self.auth.login(&caller(), email, password()).await.unwrap();
+        entered.signed_in().unwrap()
+    }
+
+    /// Ada registers, signs in and adds an authenticator app; with her recovery codes.
+    pub(crate) async fn with_app(&self) -> (SignedIn, App, Vec<String>) {
+        self.with_app_as("ada@example.com").await
+    }
+
+    pub(crate) async fn with_app_as(&self, email: &str) -> (SignedIn, App, Vec<String>) {
+        self.register_as(email).await;
+        let signed_in = self.signed_in_as(email).await;
+        let who = &signed_in.access.identity;
+        let app = App::reading(&self.auth.begin_totp(who, "Gateward").await.unwrap().uri);
+        let code = app.code(self.clock.now());
+        let codes = self.auth.confirm_totp(&caller(), who, &code).await.unwrap();
+        (signed_in, app, codes)
     }
 
     /// How refreshes ended so far: `repeated=1 rotated=2`.
@@ -167,6 +193,25 @@ impl World {
             .collect();
         told.sort();
         told.join(" ")
+    }
+}
+
+/// An authenticator app.
+pub(crate) struct App(Totp);
+
+impl App {
+    /// One that has read a QR code.
+    pub(crate) fn reading(uri: &str) -> Self {
+        Self(Totp::from_url(uri).unwrap())
+    }
+
+    pub(crate) fn secret(&self) -> Vec<u8> {
+        self.0.secret().as_bytes().to_vec()
+    }
+
+    /// What it shows at a moment.
+    pub(crate) fn code(&self, now: Timestamp) -> String {
+        self.0.generate(now.as_secs()).to_string()
     }
 }
 
@@ -230,6 +275,7 @@ fn auth_settings(memory_kib: u32) -> config::Auth {
             per_ip: rate(1000, 60),
             per_account_ip: rate(6, 300),
             per_account: rate(20, 3600),
+            per_account_code: rate(20, 3600),
         },
         return_to_hosts: Vec::new(),
         providers: Vec::new(),

@@ -214,6 +214,7 @@ table! {
         per_ip: Written<Rate> = "20/1m",
         per_account_ip: Written<Rate> = "5/5m",
         per_account: Written<Rate> = "50/1h",
+        per_account_code: Written<Rate> = "20/1h",
     }
 
     /// `[portal]`

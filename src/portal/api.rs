@@ -3,6 +3,8 @@
 //! Cookies are set when somebody signs in or refreshes by cookie, and taken away at sign-out, with the account, and when a refresh finds that the
 //! session is certainly over. A store that fails takes none away, but for sign-out: there the person wants this browser to forget, whatever else happens.
 
+mod second_factor;
+
 use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,6 +22,7 @@ use super::shape::{
     ChangePassword, Confirm, Granted, Listed, Listing, Login, Me, Present, Refresh, Register, Registered, Transport,
     UserView, unused_life,
 };
+use crate::auth::entry::Entered;
 use crate::auth::{Auth, AuthError, SignedIn};
 use crate::config::RevocationMode;
 use crate::model::credential::Password;
@@ -45,6 +48,8 @@ type Answer = Result<Response<Body>, Refusal>;
 pub(super) struct Api {
     pub(super) base: String,
     pub(super) public_url: Uri,
+    /// What the site is called.
+    pub(super) name: String,
     pub(super) auth: Arc<Auth>,
     pub(super) tokens: Arc<Tokens>,
     /// What this face is, for programs.
@@ -116,6 +121,12 @@ impl Api {
             Endpoint::Session(id) => self.end_session(ask, id).await,
             Endpoint::OpenApi => Ok(public(self.description.clone(), DESCRIPTION_LIFE)),
             Endpoint::Jwks => self.jwks(),
+            Endpoint::MfaVerify => self.verify_second_step(ask, intake::read(headers, body).await?).await,
+            Endpoint::Mfa => self.factors(ask).await,
+            Endpoint::MfaTotp if ask.head.method == Method::DELETE => self.remove_totp(ask).await,
+            Endpoint::MfaTotp => self.begin_totp(ask).await,
+            Endpoint::MfaConfirm => self.confirm_totp(ask, intake::read(headers, body).await?).await,
+            Endpoint::MfaRecovery => self.renew_recovery_codes(ask).await,
         }
     }
 
@@ -142,8 +153,10 @@ impl Api {
 
     async fn login(&self, ask: &Ask<'_>, body: Login) -> Answer {
         let password = Password::new(body.password);
-        let signed_in = self.auth.login(&ask.origin.caller, &body.email, password).await?;
-        granted(&signed_in, body.transport)
+        match self.auth.login(&ask.origin.caller, &body.email, password).await? {
+            Entered::SignedIn(signed_in) => granted(&signed_in, body.transport),
+            Entered::SecondStep(step) => second_factor::required(&step),
+        }
     }
 
     async fn refresh(&self, ask: &Ask<'_>, body: Option<Refresh>) -> Answer {

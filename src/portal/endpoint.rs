@@ -26,6 +26,11 @@ pub(super) const PLACES: &[Place] = &[
     ("/password", |_| Endpoint::Password),
     ("/sessions", |_| Endpoint::Sessions),
     ("/sessions/{id}", |id| Endpoint::Session(id.parse().ok().map(SessionId))),
+    ("/mfa", |_| Endpoint::Mfa),
+    ("/mfa/verify", |_| Endpoint::MfaVerify),
+    ("/mfa/totp", |_| Endpoint::MfaTotp),
+    ("/mfa/totp/confirm", |_| Endpoint::MfaConfirm),
+    ("/mfa/recovery", |_| Endpoint::MfaRecovery),
     ("/openapi.json", |_| Endpoint::OpenApi),
     (JWKS, |_| Endpoint::Jwks),
 ];
@@ -45,6 +50,16 @@ pub(super) enum Endpoint {
     Session(Option<SessionId>),
     OpenApi,
     Jwks,
+    /// The second step of a sign-in.
+    MfaVerify,
+    /// What somebody has beside their password.
+    Mfa,
+    /// An authenticator app.
+    MfaTotp,
+    /// Its first code.
+    MfaConfirm,
+    /// Recovery codes.
+    MfaRecovery,
 }
 
 impl Endpoint {
@@ -86,24 +101,39 @@ impl Endpoint {
             Self::Session(_) => "auth.session",
             Self::OpenApi => "auth.openapi",
             Self::Jwks => "auth.jwks",
+            Self::MfaVerify => "auth.mfa_verify",
+            Self::Mfa => "auth.mfa",
+            Self::MfaTotp => "auth.mfa_totp",
+            Self::MfaConfirm => "auth.mfa_confirm",
+            Self::MfaRecovery => "auth.mfa_recovery",
         }
     }
 
     /// Its methods, as `Allow` lists them.
     pub(super) fn allow(self) -> &'static str {
         match self {
-            Self::Register | Self::Login | Self::Refresh | Self::Logout | Self::LogoutAll | Self::Password => {
-                "POST, OPTIONS"
-            }
+            Self::Register
+            | Self::Login
+            | Self::Refresh
+            | Self::Logout
+            | Self::LogoutAll
+            | Self::Password
+            | Self::MfaVerify
+            | Self::MfaConfirm
+            | Self::MfaRecovery => "POST, OPTIONS",
+            Self::MfaTotp => "POST, DELETE, OPTIONS",
             Self::Me => "GET, HEAD, DELETE, OPTIONS",
-            Self::Sessions | Self::OpenApi | Self::Jwks => "GET, HEAD, OPTIONS",
+            Self::Sessions | Self::OpenApi | Self::Jwks | Self::Mfa => "GET, HEAD, OPTIONS",
             Self::Session(_) => "DELETE, OPTIONS",
         }
     }
 
     /// Whether its answer may set cookies or take them away: then another site must not make a browser ask, cookies or none.
     pub(super) fn moves_cookies(self) -> bool {
-        matches!(self, Self::Register | Self::Login | Self::Logout | Self::LogoutAll)
+        matches!(
+            self,
+            Self::Register | Self::Login | Self::Logout | Self::LogoutAll | Self::MfaVerify
+        )
     }
 }
 

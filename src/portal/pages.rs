@@ -12,6 +12,7 @@ pub mod look;
 mod path;
 mod registration;
 mod reply;
+mod second_step;
 mod sign_in;
 mod sign_out;
 mod turn_away;
@@ -30,6 +31,7 @@ use super::form::Form;
 use super::intake;
 use super::kept_form::Sealer;
 use super::return_to::Places;
+use super::seal::Seal;
 use crate::auth::Auth;
 use crate::config::{RouteKind, Settings};
 use crate::model::clock::Clock;
@@ -57,6 +59,8 @@ pub(super) struct Pages {
     password_length: (usize, usize),
     form_tokens: FormTokens,
     sealer: Sealer,
+    /// Seals what stands for a first factor.
+    steps: Seal,
     auth: Arc<Auth>,
     tokens: Arc<Tokens>,
     clock: Arc<dyn Clock>,
@@ -82,6 +86,7 @@ impl Pages {
             password_length: (rules.password.min_length, rules.password.max_length),
             form_tokens: FormTokens::new(secret)?,
             sealer: Sealer::new(secret)?,
+            steps: Seal::new(secret, "second-step")?,
             auth,
             tokens,
             clock,

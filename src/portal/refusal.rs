@@ -7,9 +7,11 @@ use http::header::SET_COOKIE;
 use http::{HeaderValue, Response};
 
 use crate::auth::AuthError;
+use crate::auth::factors::RECENT;
 use crate::token::{Rejected, TokenError};
 use crate::wire::Body;
 use crate::wire::reply::{Code, Problem};
+use crate::wire::step_up;
 
 /// When to try again after a store failed, in seconds: longer than a restart or a failover's first moments, shorter than a person's patience.
 const STORE_RETRY: u64 = 2;
@@ -64,6 +66,15 @@ pub(super) fn problem(error: AuthError) -> Problem {
         AuthError::InvalidCredentials => {
             Problem::new(Code::InvalidCredentials, "The e-mail address or the password is wrong.")
         }
+        AuthError::WrongCode => Problem::new(
+            Code::InvalidCode,
+            "The code is wrong, or was used before; wait for the next one, then try again.",
+        ),
+        AuthError::StepOver => Problem::new(
+            Code::SignInExpired,
+            "It took too long, or too many codes were tried. Begin again with your password.",
+        ),
+        AuthError::NotRecent { needs_two } => step_up::problem(needs_two, Some(RECENT)),
         AuthError::SessionOver { .. } => Problem::new(Code::InvalidToken, "The session is over; sign in again."),
         AuthError::RateLimited { retry_after } => {
             Problem::new(Code::RateLimited, "Too many attempts; wait, then try again.")
@@ -139,6 +150,13 @@ mod tests {
         let wait = Duration::from_millis(1_500);
         let cases = [
             (AuthError::InvalidCredentials, Code::InvalidCredentials, None),
+            (AuthError::WrongCode, Code::InvalidCode, None),
+            (AuthError::StepOver, Code::SignInExpired, None),
+            (
+                AuthError::NotRecent { needs_two: false },
+                Code::InsufficientUserAuthentication,
+                None,
+            ),
             (AuthError::SessionOver { dead: false }, Code::InvalidToken, None),
             (AuthError::SessionOver { dead: true }, Code::InvalidToken, None),
             (AuthError::RateLimited { retry_after: wait }, Code::RateLimited, Some(2)),

@@ -1,5 +1,7 @@
 //! What goes over the JSON face: bodies in, views of users and sessions out. From these types `openapi.json` is made as well, and their comments are in it.
 
+pub(super) mod factors;
+
 use std::net::IpAddr;
 
 use schemars::JsonSchema;

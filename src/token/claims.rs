@@ -13,6 +13,7 @@ use super::Rejected;
 use super::json::Json;
 use crate::model::clock::Timestamp;
 use crate::model::identity::Identity;
+use crate::model::proof;
 use crate::model::session::{Amr, SessionId, TokenId};
 use crate::model::user::{Email, Role, UserId};
 
@@ -41,6 +42,7 @@ pub(super) struct Written<'a> {
     sid: SessionId,
     auth_time: u64,
     amr: &'a [Amr],
+    acr: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     email: Option<&'a Email>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -89,6 +91,7 @@ impl<'a> Written<'a> {
             sid: who.session,
             auth_time: who.auth_time.as_secs(),
             amr: &who.amr,
+            acr: proof::acr(&who.amr),
             email: who.email.as_ref(),
             roles,
         }

@@ -75,7 +75,7 @@ async fn an_access_token_says_what_was_contracted() {
         "iss": "https://id.example.com", "sub": user().id.to_string(), "aud": "gateward",
         "iat": now, "nbf": now, "exp": now + 900,
         "jti": token.identity.token.to_string(), "sid": token.identity.session.to_string(),
-        "auth_time": now, "amr": ["pwd"], "email": "ada@example.com", "roles": ["staff", "team:a"],
+        "auth_time": now, "amr": ["pwd"], "acr": "urn:gateward:acr:1fa", "email": "ada@example.com", "roles": ["staff", "team:a"],
     });
     assert_eq!(claims, expected);
     assert_eq!(token.expires_in, Duration::from_secs(900));

@@ -17,6 +17,12 @@ pub enum Code {
     BadRequest,
     /// 401, at sign-in and wherever a password is asked for again.
     InvalidCredentials,
+    /// 401: the second factor.
+    InvalidCode,
+    /// 401: the second step of a sign-in came too late.
+    SignInExpired,
+    /// 401: what was proved is not enough for this, or too long ago (RFC 9470).
+    InsufficientUserAuthentication,
     /// 401
     InvalidToken,
     /// 401
@@ -76,6 +82,13 @@ impl Code {
                 StatusCode::UNAUTHORIZED,
                 "invalid_credentials",
                 "Wrong e-mail or password",
+            ),
+            Self::InvalidCode => (StatusCode::UNAUTHORIZED, "invalid_code", "Wrong code"),
+            Self::SignInExpired => (StatusCode::UNAUTHORIZED, "sign_in_expired", "The sign-in took too long"),
+            Self::InsufficientUserAuthentication => (
+                StatusCode::UNAUTHORIZED,
+                "insufficient_user_authentication",
+                "Sign in once more",
             ),
             Self::InvalidToken => (StatusCode::UNAUTHORIZED, "invalid_token", "The token is not valid"),
             Self::NoToken => (StatusCode::UNAUTHORIZED, "no_token", "Sign in first"),
@@ -185,6 +198,8 @@ pub struct Problem {
     pub retry_after: Option<u64>,
     /// The methods that would have been right, of a 405 (RFC 9110 §10.2.1).
     pub allow: Option<HeaderValue>,
+    /// What `WWW-Authenticate` says in place of the usual.
+    pub challenge: Option<HeaderValue>,
 }
 
 /// A problem document (RFC 9457).
@@ -214,6 +229,7 @@ impl Problem {
             detail: detail.into(),
             retry_after: None,
             allow: None,
+            challenge: None,
         }
     }
 
@@ -231,7 +247,17 @@ impl Problem {
         self
     }
 
-    /// The answer. A 401 carries the challenge of RFC 6750 §3; nothing of it is cached.
+    /// `WWW-Authenticate`, which every 401 must carry (RFC 9110 §15.5.2), as RFC 6750 §3 has it.
+    pub fn challenge(&self) -> Option<HeaderValue> {
+        let usual = match self.code {
+            Code::InvalidToken => r#"Bearer realm="gateward", error="invalid_token""#,
+            code if code.status() == StatusCode::UNAUTHORIZED => r#"Bearer realm="gateward""#,
+            _ => return None,
+        };
+        Some(self.challenge.clone().unwrap_or(HeaderValue::from_static(usual)))
+    }
+
+    /// The answer. A 401 carries its challenge; nothing of it is cached.
     ///
     /// The problem goes along as an extension, so that whoever knows that a person is waiting can put a page in the document's place.
     pub fn into_response(self, request_id: &str) -> Response<Body> {
@@ -255,17 +281,8 @@ impl Problem {
         if let Some(methods) = self.allow.clone() {
             headers.insert(ALLOW, methods);
         }
-        match self.code {
-            Code::InvalidToken => {
-                headers.insert(
-                    WWW_AUTHENTICATE,
-                    HeaderValue::from_static(r#"Bearer realm="gateward", error="invalid_token""#),
-                );
-            }
-            Code::NoToken | Code::InvalidCredentials => {
-                headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(r#"Bearer realm="gateward""#));
-            }
-            _ => {}
+        if let Some(challenge) = self.challenge() {
+            headers.insert(WWW_AUTHENTICATE, challenge);
         }
         response.extensions_mut().insert(self);
         response

@@ -26,6 +26,7 @@ pub(super) fn auth(reader: &mut Reader, file: &file::Auth, folder: &Folder<'_>) 
             per_ip: limits.per_ip.value,
             per_account_ip: limits.per_account_ip.value,
             per_account: limits.per_account.value,
+            per_account_code: limits.per_account_code.value,
         },
         return_to_hosts: file
             .return_to_hosts

@@ -70,6 +70,7 @@ impl Site {
         let api = Api {
             base: "/auth".to_owned(),
             public_url: Uri::from_static(OURS),
+            name: "Gateward".to_owned(),
             auth: world.auth.clone(),
             tokens: world.tokens.clone(),
             description: openapi::document("/auth", &Uri::from_static(OURS)),

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::operation::Operation;
 use crate::portal::endpoint::Endpoint;
+use crate::portal::shape::factors::{Begun, Code as FirstCode, Codes, Factors, Required, Verify};
 use crate::portal::shape::{ChangePassword, Confirm, Granted, Listing, Login, Me, Refresh, Register, Registered};
 use crate::wire::reply::Code;
 
@@ -19,6 +20,17 @@ struct KeySet {
     /// JSON Web Keys (RFC 7517), public members only.
     #[expect(dead_code, reason = "it is described, never made")]
     keys: Vec<serde_json::Map<String, Value>>,
+}
+
+/// Answer to a first factor.
+#[derive(JsonSchema)]
+#[schemars(untagged, rename = "Entrance")]
+#[expect(dead_code, reason = "it is described, never made")]
+enum Entrance<'a> {
+    /// Signed in.
+    Granted(Granted<'a>),
+    /// The account has a second factor.
+    Required(Required<'a>),
 }
 
 /// What can be asked at an endpoint.
@@ -40,9 +52,56 @@ pub(super) fn operations(endpoint: Endpoint) -> Vec<Operation> {
             post("login", "Sign in with a password")
                 .reads::<Login>()
                 .an_attempt()
-                .gives::<Granted<'_>>(StatusCode::OK, "Signed in.")
+                .gives::<Entrance<'_>>(
+                    StatusCode::OK,
+                    "Signed in; or a second factor is asked for, and no cookie is set.",
+                )
                 .and_moves_cookies()
                 .refuses(&[Code::InvalidCredentials]),
+        ],
+        Endpoint::MfaVerify => vec![
+            post("verifySecondStep", "Show the second factor, and be signed in")
+                .reads::<Verify>()
+                .an_attempt()
+                .gives::<Granted<'_>>(StatusCode::OK, "Signed in.")
+                .and_moves_cookies()
+                .refuses(&[Code::InvalidCode, Code::SignInExpired, Code::InvalidCredentials]),
+        ],
+        Endpoint::Mfa => vec![
+            get("factors", "What the person has beside their password")
+                .by_the_signed_in()
+                .gives::<Factors<'_>>(StatusCode::OK, "The factors."),
+        ],
+        Endpoint::MfaTotp => vec![
+            post(
+                "beginTotp",
+                "Make a secret for an authenticator app; it counts after its first right code",
+            )
+            .changes_factors()
+            .gives::<Begun>(StatusCode::OK, "The secret."),
+            delete(
+                "removeTotp",
+                "Take the authenticator app away, and the recovery codes with the last second factor",
+            )
+            .changes_factors()
+            .gives_nothing("Gone.")
+            .refuses(&[Code::NotFound]),
+        ],
+        Endpoint::MfaConfirm => vec![
+            post(
+                "confirmTotp",
+                "Show the app's first code: from now on a sign-in takes two steps",
+            )
+            .changes_factors()
+            .reads::<FirstCode>()
+            .gives::<Codes>(StatusCode::OK, "Added; ten recovery codes in place of all others.")
+            .refuses(&[Code::InvalidCode, Code::NotFound]),
+        ],
+        Endpoint::MfaRecovery => vec![
+            post("renewRecoveryCodes", "Make ten recovery codes in place of all others")
+                .changes_factors()
+                .gives::<Codes>(StatusCode::OK, "The codes.")
+                .refuses(&[Code::NotFound]),
         ],
         Endpoint::Refresh => vec![
             post("refresh", "Exchange a refresh token, of the cookie or of the body")

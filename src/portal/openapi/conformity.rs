@@ -97,6 +97,11 @@ impl Described {
                 faults.push(format!("{at} fits {fits} of {ways:?}"));
             }
         }
+        if let Some(ways) = whole["anyOf"].as_array()
+            && ways.iter().all(|way| !self.faults(way, value, at).is_empty())
+        {
+            faults.push(format!("{at} fits none of {ways:?}"));
+        }
         if let Some(items) = value.as_array() {
             faults.extend(items.iter().flat_map(|item| self.faults(&whole["items"], item, at)));
         }

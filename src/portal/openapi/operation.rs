@@ -78,6 +78,11 @@ impl Operation {
         self.refuses(OF_A_STRANGER)
     }
 
+    /// For whoever has signed in recently.
+    pub(super) fn changes_factors(self) -> Self {
+        self.by_the_signed_in().refuses(&[Code::InsufficientUserAuthentication])
+    }
+
     /// By one of these security schemes; an empty name: by none.
     pub(super) fn by(mut self, ways: &'static [&'static str]) -> Self {
         self.ways = ways;

@@ -47,7 +47,7 @@ impl Pages {
             return self.refuse_registration(visit, refusal::problem(error), draft);
         }
         match self.auth.login(caller, email, password()).await {
-            Ok(signed_in) => self.signed_in(visit, &signed_in, &draft).await,
+            Ok(entered) => self.enter(visit, entered, draft).await,
             // The account is made; only the sign-in could not be done at once (limits, a busy moment).
             Err(error) => self.refuse_sign_in(visit, refusal::problem(error), draft),
         }

@@ -78,12 +78,15 @@ impl Pages {
             draft.error = Some(stale());
             return self.sign_in_form(visit, StatusCode::FORBIDDEN, draft);
         }
+        if !form.get("step").is_empty() {
+            return self.second_step(visit, form, draft).await;
+        }
         if only_shows(form) {
             return self.sign_in_form(visit, StatusCode::OK, draft);
         }
         let password = Password::new(form.get("password").to_owned());
         match self.auth.login(&visit.origin.caller, draft.email, password).await {
-            Ok(signed_in) => self.signed_in(visit, &signed_in, &draft).await,
+            Ok(entered) => self.enter(visit, entered, draft).await,
             Err(error) => self.refuse_sign_in(visit, refusal::problem(error), draft),
         }
     }
@@ -161,8 +164,7 @@ pub(super) fn carry_over(problem: &Problem, response: &mut http::Response<crate:
     if let Some(seconds) = problem.retry_after {
         headers.insert(RETRY_AFTER, http::HeaderValue::from(seconds));
     }
-    if problem.code.status() == StatusCode::UNAUTHORIZED {
-        let challenge = http::HeaderValue::from_static(r#"Bearer realm="gateward""#);
+    if let Some(challenge) = problem.challenge() {
         headers.insert(http::header::WWW_AUTHENTICATE, challenge);
     }
 }

@@ -1,5 +1,7 @@
 //! What each page shows: plain values in, HTML out. No page decides anything here.
 
+pub mod factors;
+
 use askama::Template;
 use time::OffsetDateTime;
 use time::macros::format_description;
