@@ -31,7 +31,7 @@ use super::framing::{Fault, Framing};
 use super::linger::linger;
 use super::listen::Kind;
 use super::outbox::Outbox;
-use super::proxy_header::{self, Refused};
+use super::proxy_header::{self, Refused, Source};
 use super::pulse::{Flight, Order, Pulse};
 use super::redirect;
 use super::rest::{Readable, rest};
@@ -93,10 +93,9 @@ impl Door {
     /// Serves a connection to its end. What only a busy connection needs is boxed, so that one at rest is small.
     pub async fn serve(self: Rc<Self>, newcomer: Newcomer) {
         let Newcomer { mut stream, peer, seat } = newcomer;
-        let Some(ip) = self.client(&mut stream, peer.ip().to_canonical()).await else {
+        let Some(mut peer) = self.client(&mut stream, peer.ip().to_canonical()).await else {
             return;
         };
-        let mut peer = Peer::new(ip);
         let tls = match (self.kind, &self.tls) {
             (Kind::Tls, Some(tls)) => tls.clone(),
             (Kind::Tls, None) => return,
@@ -117,15 +116,17 @@ impl Door {
     }
 
     /// Who is at the other end: the peer, or whom a balancer that may speak for others says it is. `None`: it should have said, and did not.
-    async fn client(&self, stream: &mut TcpStream, ip: IpAddr) -> Option<IpAddr> {
+    async fn client(&self, stream: &mut TcpStream, ip: IpAddr) -> Option<Peer> {
         let snapshot = self.worker.snapshot();
         let server = &snapshot.settings.server;
         if !server.proxy_protocol || !is_trusted(ip, &server.trusted_proxies) {
-            return Some(ip);
+            return Some(Peer::new(ip));
         }
         // Boxed, so that a connection without it is no larger for it.
         match Box::pin(proxy_header::read(stream, server.limits.handshake_timeout)).await {
-            Ok(told) => Some(told.unwrap_or(ip)),
+            Ok(Source::Balancer) => Some(Peer::new(ip)),
+            Ok(Source::Client(client)) => Some(Peer::new(client)),
+            Ok(Source::Unknown) => Some(Peer::unknown_behind(ip)),
             Err(refused) => {
                 self.complain(ip, &refused);
                 None

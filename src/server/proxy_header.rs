@@ -17,6 +17,17 @@ const HEAD: usize = 16;
 /// The longest rest that is read. Addresses take 216 octets at most.
 const LONGEST: usize = 4096;
 
+/// For whom a balancer has made a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// For itself: a probe.
+    Balancer,
+    /// For the client at an address.
+    Client(IpAddr),
+    /// For a client of which it has no address to tell (a UNIX socket, a family that it does not know). What that client says is not the balancer's word.
+    Unknown,
+}
+
 /// Why a connection is closed instead of being served.
 #[derive(Debug, thiserror::Error)]
 pub enum Refused {
@@ -40,11 +51,11 @@ pub enum Refused {
     Nothing,
 }
 
-/// Reads a header. `None`: it says nothing about a client (a probe of the balancer's own, a family we do not know), and the peer is who it is.
+/// Reads a header.
 ///
 /// # Errors
 /// When there is none, or it cannot be used.
-pub async fn read(stream: &mut (impl AsyncRead + Unpin), limit: Duration) -> Result<Option<IpAddr>, Refused> {
+pub async fn read(stream: &mut (impl AsyncRead + Unpin), limit: Duration) -> Result<Source, Refused> {
     let reading = async {
         let head = head(stream).await?;
         let mut rest = vec![0; length(&head)?];
@@ -82,23 +93,26 @@ fn length(head: &[u8; HEAD]) -> Result<usize, Refused> {
     }
 }
 
-fn source(head: &[u8; HEAD], rest: &[u8]) -> Result<Option<IpAddr>, Refused> {
+fn source(head: &[u8; HEAD], rest: &[u8]) -> Result<Source, Refused> {
     const VERSION_2: u8 = 0x20;
     const PROXY: u8 = VERSION_2 | 1;
     let [.., command, family, _, _] = *head;
-    match (command, family) {
-        // LOCAL: the balancer speaks for itself, whatever addresses it gives.
-        (VERSION_2, _) => Ok(None),
-        (PROXY, 0x11) => addresses::<12>(rest).map(|[a, b, c, d, ..]| Some(Ipv4Addr::new(a, b, c, d).into())),
+    let ip: IpAddr = match (command, family) {
+        // LOCAL: whatever addresses it gives.
+        (VERSION_2, _) => return Ok(Source::Balancer),
+        (PROXY, 0x00 | 0x31) => return Ok(Source::Unknown),
+        (PROXY, 0x11) => {
+            let [a, b, c, d, ..] = addresses::<12>(rest)?;
+            Ipv4Addr::new(a, b, c, d).into()
+        }
         (PROXY, 0x21) => {
             let addresses = addresses::<36>(rest)?;
             let source = addresses.first_chunk::<16>().ok_or(Refused::Malformed)?;
-            Ok(Some(IpAddr::from(Ipv6Addr::from(*source)).to_canonical()))
+            Ipv6Addr::from(*source).to_canonical()
         }
-        // Unspecified, or a UNIX socket: there is no address to be had.
-        (PROXY, 0x00 | 0x31) => Ok(None),
-        _ => Err(Refused::Malformed),
-    }
+        _ => return Err(Refused::Malformed),
+    };
+    Ok(Source::Client(ip))
 }
 
 fn addresses<const N: usize>(rest: &[u8]) -> Result<[u8; N], Refused> {
@@ -124,7 +138,7 @@ mod tests {
     }
 
     /// What comes of it, and what is left to be read.
-    async fn read_from(mut bytes: &[u8]) -> (Result<Option<IpAddr>, Refused>, Vec<u8>) {
+    async fn read_from(mut bytes: &[u8]) -> (Result<Source, Refused>, Vec<u8>) {
         let told = read(&mut bytes, PATIENCE).await;
         (told, bytes.to_vec())
     }
@@ -134,7 +148,7 @@ mod tests {
         let mut bytes = v4([203, 0, 113, 9], &[]);
         bytes.extend(b"GET / HTTP/1.1");
         let (told, left) = read_from(&bytes).await;
-        assert_eq!(told.unwrap(), Some("203.0.113.9".parse().unwrap()));
+        assert_eq!(told.unwrap(), Source::Client("203.0.113.9".parse().unwrap()));
         assert_eq!(left, b"GET / HTTP/1.1");
     }
 
@@ -144,7 +158,7 @@ mod tests {
         let mut bytes = v4([203, 0, 113, 9], &tlv);
         bytes.push(0x16);
         let (told, left) = read_from(&bytes).await;
-        assert_eq!(told.unwrap(), Some("203.0.113.9".parse().unwrap()));
+        assert_eq!(told.unwrap(), Source::Client("203.0.113.9".parse().unwrap()));
         assert_eq!(left, [0x16]);
     }
 
@@ -154,20 +168,21 @@ mod tests {
             let source: Ipv6Addr = source.parse().unwrap();
             let rest = [source.octets().as_slice(), &[0; 20]].concat();
             let (said, _) = read_from(&header(0x21, 0x21, &rest)).await;
-            assert_eq!(said.unwrap(), Some(told.parse().unwrap()));
+            assert_eq!(said.unwrap(), Source::Client(told.parse().unwrap()));
         }
     }
 
     #[tokio::test]
-    async fn a_balancer_that_speaks_for_itself_names_nobody() {
-        for bytes in [
-            header(0x20, 0x00, &[]),
-            header(0x20, 0x11, &[203, 0, 113, 9, 10, 0, 0, 1, 0, 1, 0, 2]),
-            header(0x21, 0x00, &[1, 2, 3]),
-            header(0x21, 0x31, &[0; 216]),
+    async fn a_balancer_that_speaks_for_itself_is_told_from_one_that_speaks_for_somebody_unknown() {
+        let v4 = [203, 0, 113, 9, 10, 0, 0, 1, 0, 1, 0, 2];
+        for (bytes, source) in [
+            (header(0x20, 0x00, &[]), Source::Balancer),
+            (header(0x20, 0x11, &v4), Source::Balancer),
+            (header(0x21, 0x00, &[1, 2, 3]), Source::Unknown),
+            (header(0x21, 0x31, &[0; 216]), Source::Unknown),
         ] {
             let (told, left) = read_from(&bytes).await;
-            assert_eq!(told.unwrap(), None);
+            assert_eq!(told.unwrap(), source);
             assert!(left.is_empty());
         }
     }
@@ -235,7 +250,7 @@ mod tests {
             let mut unread = bytes.as_slice();
             let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
             let told = runtime.block_on(read(&mut unread, PATIENCE));
-            if let Ok(Some(ip)) = told {
+            if let Ok(Source::Client(ip)) = told {
                 prop_assert_eq!(command, 0x21);
                 let octets = match ip {
                     IpAddr::V4(ip) => ip.octets().to_vec(),

@@ -27,6 +27,8 @@ pub struct Peer {
     pub text: HeaderValue,
     /// The host that it asked for last.
     pub known_host: KnownHost,
+    /// Whether somebody else writes the requests, of whom the address only says through whom they come.
+    pub is_unknown: bool,
 }
 
 impl Peer {
@@ -39,6 +41,16 @@ impl Peer {
             server_name: None,
             text: HeaderValue::try_from(ip.to_string()).unwrap_or(HeaderValue::from_static("unknown")),
             known_host: KnownHost::default(),
+            is_unknown: false,
+        }
+    }
+
+    /// Somebody whose address the balancer at `ip` could not tell. Its own address is all there is to go by, and nothing that is said of others is
+    /// believed: the balancer does not say it.
+    pub fn unknown_behind(ip: IpAddr) -> Self {
+        Self {
+            is_unknown: true,
+            ..Self::new(ip)
         }
     }
 }
@@ -89,7 +101,7 @@ pub fn read(
     trusted_proxies: &[IpNet],
     request_id: Arc<str>,
 ) -> Origin {
-    let trusted = is_trusted(peer.ip, trusted_proxies);
+    let trusted = !peer.is_unknown && is_trusted(peer.ip, trusted_proxies);
     let (ip, https, request_id) = if trusted {
         (
             client_behind(peer.ip, headers, trusted_proxies),

@@ -86,13 +86,35 @@ async fn the_client_is_who_the_header_of_a_trusted_balancer_names() {
 async fn a_balancer_that_speaks_for_itself_is_the_peer() {
     let upstream = Upstream::friendly();
     let world = behind(&upstream, "127.0.0.1/32");
-    for itself in [
-        header(0x20, 0x00, &[]),
-        header(0x20, 0x11, &from_client(CLIENT)),
-        header(0x21, 0, &[]),
-    ] {
+    for itself in [header(0x20, 0x00, &[]), header(0x20, 0x11, &from_client(CLIENT))] {
         assert_eq!(client_seen(&world, &upstream, &itself), "127.0.0.1");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_the_balancer_cannot_name_is_not_believed_for_coming_through_it() {
+    let upstream = Upstream::friendly();
+    let world = behind(&upstream, "127.0.0.1/32");
+    let says = format!(
+        "GET /public HTTP/1.1\r\nHost: localhost\r\nX-Forwarded-For: {}\r\nX-Forwarded-Proto: https\r\nX-Request-Id: mine\r\n\r\n",
+        "198.51.100.7"
+    );
+    let sent_on = |beginning: &[u8]| {
+        let mut wire = world.tcp();
+        wire.send(beginning).unwrap();
+        assert_eq!(wire.ask(&says).status, 200);
+        let seen = upstream.last();
+        ["x-forwarded-for", "x-forwarded-proto", "x-request-id"].map(|name| seen.value(name))
+    };
+    // Unspecified, and a UNIX socket: somebody else than the balancer writes these requests.
+    for unknown in [header(0x21, 0x00, &[]), header(0x21, 0x31, &[0; 216])] {
+        let [from, scheme, id] = sent_on(&unknown);
+        assert_eq!((from.as_str(), scheme.as_str()), ("127.0.0.1", "http"));
+        assert_ne!(id, "mine");
+    }
+    // The balancer's own word counts.
+    let itself = sent_on(&header(0x20, 0x00, &[]));
+    assert_eq!(itself, ["198.51.100.7, 127.0.0.1", "https", "mine"].map(str::to_owned));
 }
 
 #[tokio::test(flavor = "multi_thread")]
