@@ -9,6 +9,7 @@ pub mod framing;
 pub mod reload;
 pub mod tls;
 
+mod answers;
 mod connection;
 mod linger;
 mod listen;

@@ -16,6 +16,7 @@ use std::task::{Context, Poll, ready};
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::answers::Answers;
 use super::tap::Tap;
 
 /// How much may wait; rustls holds as much again.
@@ -32,6 +33,9 @@ struct Held<S> {
     tap: Tap<S>,
     waiting: BytesMut,
     flush_due: bool,
+    answers: Answers,
+    /// Some of what waits belongs to an answer.
+    holds_answers: bool,
 }
 
 impl<S> Outbox<S> {
@@ -41,6 +45,8 @@ impl<S> Outbox<S> {
             tap,
             waiting: BytesMut::new(),
             flush_due: false,
+            answers: Answers::default(),
+            holds_answers: false,
         })))
     }
 }
@@ -74,7 +80,11 @@ impl<S: AsyncWrite + Unpin> Held<S> {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
             self.waiting.advance(taken);
+            if self.holds_answers {
+                self.tap.pulse().move_on();
+            }
         }
+        self.holds_answers = false;
         if self.flush_due {
             ready!(Pin::new(&mut self.tap).poll_flush(cx))?;
             self.flush_due = false;
@@ -119,6 +129,8 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Outbox<S> {
         for buf in bufs {
             let fits = buf.get(..left).unwrap_or(buf);
             held.waiting.extend_from_slice(fits);
+            let told = held.answers.observe(fits);
+            held.holds_answers |= told;
             left -= fits.len();
         }
         Poll::Ready(Ok(room - left))

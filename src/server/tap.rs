@@ -16,8 +16,6 @@ use super::roster::Seat;
 
 /// RFC 9113 §3.4: what an HTTP/2 client says first, 24 octets.
 const PREFACE: usize = 24;
-/// A write longer than this carries more than a frame that HTTP/2 sends of itself (PING is 17 octets).
-const SMALL_TALK: usize = 64;
 
 /// How a connection's bytes are looked at.
 #[derive(Debug)]
@@ -86,9 +84,10 @@ impl<S> Tap<S> {
                 return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
             }
             Poll::Pending => self.pulse().write_blocked(true, Some(cx.waker())),
-            Poll::Ready(Ok(length)) => {
+            Poll::Ready(Ok(_)) => {
                 self.pulse().write_blocked(false, None);
-                if *length > SMALL_TALK || self.pulse().is_upgraded() {
+                // Over HTTP/2 the outbox knows what of it is an answer.
+                if matches!(self.reading, Reading::Heads(_)) {
                     self.pulse().move_on();
                 }
             }

@@ -1,13 +1,15 @@
 //! HTTP/2: many streams at once. What they answer is sent together, and is whole; who takes nothing of it is cut off and holds little until then.
 
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use super::canary;
 use super::exhaustion::{peak, resident};
 use super::frames::{
-    DATA, END_HEADERS, END_STREAM, Frames, GOAWAY, HEADERS, RST_STREAM, SETTINGS, WINDOW_UPDATE, block, frame, get,
+    DATA, END_HEADERS, END_STREAM, Frames, GOAWAY, HEADERS, PING, RST_STREAM, SETTINGS, WINDOW_UPDATE, block, frame,
+    get,
 };
-use crate::world::{Upstream, World, until};
+use crate::world::{PATIENCE, Upstream, World, until};
 
 /// As many as the gateway lets a client have.
 const STREAMS: u32 = 100;
@@ -70,8 +72,8 @@ async fn a_burst_of_streams_is_answered_whole_and_nothing_is_mixed_up() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn whoever_takes_nothing_of_many_answers_is_cut_off_and_holds_little_until_then() {
+/// Answers of a mebibyte each, behind a gateway that gives a client a second to take something of them.
+fn large() -> (Upstream, World) {
     let body = "x".repeat(1024 * 1024);
     let upstream = Upstream::answering(move |request| {
         if request.target().ends_with("canary") {
@@ -84,6 +86,12 @@ async fn whoever_takes_nothing_of_many_answers_is_cut_off_and_holds_little_until
             config.set(&format!("server.limits.{limit}"), "1s");
         }
     });
+    (upstream, world)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_takes_nothing_of_many_answers_is_cut_off_and_holds_little_until_then() {
+    let (upstream, world) = large();
     canary(&world);
     let before = resident(&world);
     let host = world.authority();
@@ -97,4 +105,23 @@ async fn whoever_takes_nothing_of_many_answers_is_cut_off_and_holds_little_until
     assert!(grown < 64 * 1024, "100 MiB that nobody reads took {grown} KiB");
     canary(&world);
     drop(frames);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pings_are_no_sign_that_a_client_takes_anything() {
+    let (_upstream, world) = large();
+    let mut frames = Frames::open(&world);
+    frames.send(SETTINGS, 0, 0, &[0, 4, 0, 0, 0, 0]).expect("no window");
+    let head = block(&get(&world.authority(), "/public/large"));
+    frames
+        .send(HEADERS, END_HEADERS | END_STREAM, 1, &head)
+        .expect("a request");
+    assert_eq!(frames.status(1), Some(200));
+    // So many at once that their answers are longer together than many an answer to a request.
+    let pings = frame(PING, 0, 0, &[7; 8]).repeat(64);
+    let began = Instant::now();
+    while frames.raw(&pings).is_ok() && (0..64).all(|_| frames.next().is_ok_and(|frame| frame.kind != GOAWAY)) {
+        assert!(began.elapsed() < PATIENCE, "it is never cut off");
+        std::thread::sleep(Duration::from_millis(50));
+    }
 }
