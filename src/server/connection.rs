@@ -222,11 +222,17 @@ impl Visit {
             false => Poll::Pending,
         };
         let finish = http1::UpgradeableConnection::graceful_shutdown;
-        let rests = drive(&self.pulse, Pin::new(&mut *connection), finish, rest).await;
+        let ending = drive(&self.pulse, Pin::new(&mut *connection), finish, rest).await;
         let parts = connection.into_parts()?;
-        if rests.is_none() {
-            Box::pin(linger(parts.io.into_inner())).await;
-            return None;
+        match ending {
+            Ending::Left => {}
+            // An answer that broke off must not be closed as if it were whole.
+            Ending::Over(Err(error)) if error.is_user() => return None,
+            Ending::Over(_) => {
+                Box::pin(linger(parts.io.into_inner())).await;
+                return None;
+            }
+            Ending::Cut => return None,
         }
         // Empty lines between requests mean nothing (RFC 9112 §2.2); anything else was read and not understood.
         let understood = parts.read_buf.iter().all(u8::is_ascii_whitespace);
@@ -285,26 +291,36 @@ async fn handshake(tls: TlsAcceptor, stream: TcpStream, limit: Duration) -> Opti
     stream.ok().map(Box::new)
 }
 
+/// How polling a connection came to an end.
+enum Ending<T> {
+    /// It has ended.
+    Over(T),
+    /// It was told to close at once.
+    Cut,
+    /// Whoever is asked after each poll wants it back.
+    Left,
+}
+
 /// Polls a connection to its end and passes on what the sweep or the drain orders. `finish` begins its graceful shutdown; `after` comes after each poll
-/// and may end it as well, which is then said by `Some`.
+/// and may end it as well.
 async fn drive<C: Future>(
     pulse: &Pulse,
     mut connection: Pin<&mut C>,
     finish: fn(Pin<&mut C>),
     after: impl Fn(&mut Context<'_>) -> Poll<()>,
-) -> Option<()> {
+) -> Ending<C::Output> {
     let mut told = false;
     poll_fn(|cx| {
         match pulse.order(cx.waker()) {
-            Order::Cut => return Poll::Ready(None),
+            Order::Cut => return Poll::Ready(Ending::Cut),
             Order::Finish if !std::mem::replace(&mut told, true) => finish(connection.as_mut()),
             _ => {}
         }
-        // How it ended is the client's business: resets and broken bytes come in floods.
-        let ended = connection.as_mut().poll(cx).is_ready();
-        match after(cx) {
-            _ if ended => Poll::Ready(None),
-            after => after.map(Some),
+        let ended = connection.as_mut().poll(cx);
+        match (after(cx), ended) {
+            // How it ended is mostly the client's business: resets and broken bytes come in floods.
+            (_, Poll::Ready(how)) => Poll::Ready(Ending::Over(how)),
+            (after, Poll::Pending) => after.map(|()| Ending::Left),
         }
     })
     .await

@@ -1,7 +1,10 @@
 //! Refusals that go out before their request has ended: a client that writes all it has before it reads still gets them, and one that never stops is left.
 
+use std::sync::Mutex;
+use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
+use crate::world::upstream::Then;
 use crate::world::{PATIENCE, Upstream, Wire, World, until};
 
 /// More than any route takes by default.
@@ -85,4 +88,31 @@ async fn a_refused_client_that_stays_silent_keeps_its_connection_no_longer_than_
     let request = format!("GET /public HTTP/1.1\r\nHost: {}\r\n\r\n", world.authority());
     assert_eq!(world.tls().ask(&request).status, 200);
     drop(wire);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_early_answer_that_breaks_off_is_not_closed_as_if_it_were_whole() {
+    let (go_on, goes_on) = channel();
+    let goes_on = Mutex::new(goes_on);
+    let upstream = Upstream::scripted(move |request, wire| {
+        wire.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nb\r\nonly a part\r\n")?;
+        let _ = goes_on.lock().unwrap().recv_timeout(PATIENCE);
+        if request.target().ends_with("whole") {
+            wire.send(b"0\r\n\r\n")?;
+        }
+        Ok(Then::Close)
+    });
+    let world = World::start(&upstream);
+    for (path, in_order) in [("/public/whole", true), ("/public/part", false)] {
+        // In HTTP/1.0 an answer without a length ends with the connection, and with nothing else that could be missed.
+        let head = format!(
+            "POST {path} HTTP/1.0\r\nHost: {}\r\nX-Read-Body: no\r\nContent-Length: 1000000\r\n\r\nx",
+            world.authority()
+        );
+        let mut wire = world.tls();
+        wire.send(head.as_bytes()).expect("the beginning of a request");
+        assert!(wire.head().expect("an answer").is_some());
+        go_on.send(()).expect("the upstream waits");
+        assert_eq!(wire.closed_in_order(), in_order, "{path}");
+    }
 }

@@ -201,6 +201,23 @@ impl Wire {
         Ok(std::mem::take(&mut self.buffer))
     }
 
+    /// Reads until the other end closes, and tells whether it said so: over TLS by its alert, without which what came may be a part.
+    pub fn closed_in_order(&mut self) -> bool {
+        let mut piece = [0; 16 * 1024];
+        loop {
+            let read = match &mut self.stream {
+                Stream::Tcp(stream) => stream.read(&mut piece),
+                Stream::Tls(stream) => stream.read(&mut piece),
+                Stream::Served(stream) => stream.read(&mut piece),
+            };
+            match read {
+                Ok(0) => return true,
+                Ok(_) => {}
+                Err(_) => return false,
+            }
+        }
+    }
+
     /// How long it took the other end to close, whatever it said before; fails when it did not within `limit`.
     #[track_caller]
     pub fn closed_within(&mut self, limit: Duration) -> Duration {
