@@ -37,8 +37,7 @@ async fn whoever_writes_a_whole_body_before_it_reads_still_gets_its_refusal() {
     let bare = World::with(&upstream, |config| {
         config.remove("server.https");
     });
-    let doors: [(&World, fn(&World) -> Wire); 2] = [(&over_tls, World::tls), (&bare, World::tcp)];
-    for (world, connect) in doors {
+    for (world, connect) in [(&over_tls, World::tls as fn(&World) -> Wire), (&bare, World::tcp)] {
         for (path, chunked, status, code) in [
             ("/public", false, 413, "payload_too_large"),
             ("/public", true, 413, "payload_too_large"),
