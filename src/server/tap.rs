@@ -84,13 +84,7 @@ impl<S> Tap<S> {
                 return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
             }
             Poll::Pending => self.pulse().write_blocked(true, Some(cx.waker())),
-            Poll::Ready(Ok(_)) => {
-                self.pulse().write_blocked(false, None);
-                // Over HTTP/2 the outbox knows what of it is an answer.
-                if matches!(self.reading, Reading::Heads(_)) {
-                    self.pulse().move_on();
-                }
-            }
+            Poll::Ready(Ok(_)) => self.taken(),
             Poll::Ready(Err(_)) => {}
         }
         outcome
@@ -100,10 +94,18 @@ impl<S> Tap<S> {
     fn flushed(&self, cx: &Context<'_>, outcome: Poll<io::Result<()>>) -> Poll<io::Result<()>> {
         match &outcome {
             Poll::Pending => self.pulse().write_blocked(true, Some(cx.waker())),
-            Poll::Ready(Ok(())) => self.pulse().write_blocked(false, None),
+            Poll::Ready(Ok(())) => self.taken(),
             Poll::Ready(Err(_)) => {}
         }
         outcome
+    }
+
+    fn taken(&self) {
+        self.pulse().write_blocked(false, None);
+        // Over HTTP/2 the outbox knows whether it was of an answer.
+        if matches!(self.reading, Reading::Heads(_)) {
+            self.pulse().move_on();
+        }
     }
 }
 
