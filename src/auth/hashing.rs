@@ -1,9 +1,12 @@
-//! Hashing passwords (Argon2id): new ones with a salt of their own, stored ones by the parameters they were made with.
+//! Hashing passwords (Argon2id): new ones with a salt of their own, stored ones by the recipe they were made with, which may be another system's.
 //!
-//! A hash with no account behind it is made all the same: whoever asks cannot tell the difference by the time it takes.
+//! A hash with no account behind it is made all the same: whoever asks cannot tell the difference by the time it takes. A stored hash that is not made as
+//! today's are costs its own work and that of one of today's, right password or wrong: its account never answers sooner than an address without one.
 
-mod phc;
+mod foreign;
 mod pool;
+mod recipe;
+mod stored;
 
 use std::sync::Arc;
 use std::thread;
@@ -16,8 +19,11 @@ use crate::config::PasswordRules;
 use crate::model::credential::{Password, PasswordHash};
 use crate::model::secret::{self, NoEntropy};
 use crate::telemetry::Metrics;
-use phc::{SALT_LEN, TAG_LEN};
 use pool::Pool;
+use recipe::Recipe;
+use stored::{SALT_LEN, TAG_LEN};
+
+pub use stored::Unusable;
 
 /// Why there is no hash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -28,7 +34,7 @@ pub enum HashError {
         /// When to try again.
         retry_after: Duration,
     },
-    /// The stored hash is not an Argon2id PHC string, or asks for more than is sane. The work was done all the same.
+    /// The stored hash is of no known form, or asks for more than is sane. The work was done all the same.
     #[error("the stored password hash cannot be read")]
     Damaged,
     /// Something that should not happen.
@@ -41,7 +47,7 @@ pub enum HashError {
 pub struct Verdict {
     /// It is the one.
     pub matches: bool,
-    /// The hash was made with less memory or fewer passes than are asked for now: make a new one while the password is at hand.
+    /// The hash was not made as today's are: make a new one while the password is at hand.
     pub outdated: bool,
 }
 
@@ -71,37 +77,38 @@ impl Hasher {
     fn without_threads(rules: &PasswordRules, metrics: Arc<Metrics>) -> std::io::Result<Self> {
         let params = Params::new(rules.memory_kib, rules.iterations, rules.lanes, Some(TAG_LEN))
             .map_err(|e| std::io::Error::new(std::io::ErrorKind::InvalidInput, e.to_string()))?;
-        let pool = Arc::new(Pool::new(rules.queue, metrics));
+        let share = u64::from(rules.memory_kib) * 1024;
+        let pool = Arc::new(Pool::new(rules.queue, share, metrics));
         Ok(Self { pool, params })
     }
 
     /// Hashes a new password with a salt of its own.
     pub async fn hash(&self, password: Password) -> Result<PasswordHash, HashError> {
         let salt = new_salt()?;
-        let tag = self
-            .pool
-            .hash(password, salt.to_vec(), self.params.clone(), TAG_LEN)
-            .await?;
-        phc::write(&self.params, &salt, &tag)
+        let recipe = Recipe::ours(&self.params, salt.to_vec(), TAG_LEN);
+        let tag = self.pool.hash(password, recipe, None).await?;
+        stored::write(&self.params, &salt, &tag)
     }
 
-    /// Compares a password with a stored hash, by the parameters the hash was made with. `None`: there is none; the work is done and nothing matches.
+    /// Takes over a hash that another system made, if it is of a known form and costs no more than a sign-in may.
+    pub fn accept(&self, text: &str) -> Result<PasswordHash, Unusable> {
+        stored::accept(text, &self.params)
+    }
+
+    /// Compares a password with a stored hash, by the recipe the hash was made with. `None`: there is none; the work is done and nothing matches.
     pub async fn verify(&self, password: Password, stored: Option<&PasswordHash>) -> Result<Verdict, HashError> {
-        let Some(known) = stored.and_then(|stored| phc::read(stored, &self.params)) else {
-            self.pool
-                .hash(password, new_salt()?.to_vec(), self.params.clone(), TAG_LEN)
-                .await?;
+        let todays = Recipe::ours(&self.params, new_salt()?.to_vec(), TAG_LEN);
+        let Some(known) = stored.and_then(|stored| stored::read(stored, &self.params)) else {
+            self.pool.hash(password, todays, None).await?;
             return if stored.is_some() {
                 Err(HashError::Damaged)
             } else {
                 Ok(Verdict::default())
             };
         };
-        let outdated = known.params.m_cost() < self.params.m_cost() || known.params.t_cost() < self.params.t_cost();
-        let tag = self
-            .pool
-            .hash(password, known.salt, known.params, known.tag.len())
-            .await?;
+        let outdated = !known.recipe.is_like(&self.params);
+        let besides = outdated.then_some(todays);
+        let tag = self.pool.hash(password, known.recipe, besides).await?;
         let matches = bool::from(known.tag.ct_eq(&tag));
         Ok(Verdict { matches, outdated })
     }
@@ -175,9 +182,9 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_hash_keeps_its_own_parameters_and_is_outdated_when_they_grew() {
+    async fn a_hash_keeps_its_own_parameters_and_is_outdated_when_others_are_asked_for() {
         let hash = hasher(64, 1).hash(password()).await.unwrap();
-        for (memory, passes, outdated) in [(64, 2, true), (128, 1, true), (32, 1, false), (64, 1, false)] {
+        for (memory, passes, outdated) in [(64, 2, true), (128, 1, true), (32, 1, true), (64, 1, false)] {
             let verdict = hasher(memory, passes).verify(password(), Some(&hash)).await.unwrap();
             assert_eq!(
                 (verdict.matches, verdict.outdated),
@@ -204,8 +211,9 @@ mod tests {
         for (done, text) in [
             String::new(),
             "nonsense".to_owned(),
-            format!("$argon2i$v=19$m=64,t=1,p=1{tail}"),
-            format!("$argon2id$v=16$m=64,t=1,p=1{tail}"),
+            format!("$argon2x$v=19$m=64,t=1,p=1{tail}"),
+            format!("$argon2id$v=17$m=64,t=1,p=1{tail}"),
+            format!("$argon2i$v=19$m=140000,t=1,p=1{tail}"),
             format!("$argon2id$v=19$m=4000000000,t=1,p=1{tail}"),
             format!("$argon2id$v=19$m=64,t=100000,p=1{tail}"),
         ]

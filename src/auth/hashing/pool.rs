@@ -1,6 +1,6 @@
 //! The threads that hash: a bounded number of low priority, each with one Argon2 memory block of its own, so that a flood of logins costs a fixed share.
 //!
-//! Memory is threads × m, whatever comes. At most `queue` jobs wait; one that has waited two seconds, or whose caller has gone, is dropped without being
+//! Memory is threads × m, and beyond it that of one stored hash that asks for more: such hashes, made by other settings or another system, take turns. At most `queue` jobs wait; one that has waited two seconds, or whose caller has gone, is dropped without being
 //! hashed. Jobs are taken in order, so when the oldest is dropped the next is looked at at once: nobody waits much longer than those two seconds.
 
 use std::collections::VecDeque;
@@ -9,11 +9,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use argon2::{Algorithm, Argon2, Block, Params, Version};
+use argon2::Block;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::HashError;
+use super::recipe::Recipe;
 use crate::model::credential::Password;
 use crate::telemetry::Metrics;
 
@@ -24,9 +25,9 @@ const NICENESS: i32 = 10;
 
 struct Job {
     password: Password,
-    salt: Vec<u8>,
-    params: Params,
-    tag_len: usize,
+    recipe: Recipe,
+    /// Done as well, and for nothing: so that an account whose hash is cheap takes no less time than nobody's.
+    besides: Option<Recipe>,
     since: Instant,
     reply: oneshot::Sender<Result<Vec<u8>, HashError>>,
 }
@@ -42,6 +43,10 @@ pub(super) struct Pool {
     waiting: Mutex<Waiting>,
     wake: Condvar,
     queue: usize,
+    /// Octets of memory that each thread may take at any time.
+    share: u64,
+    /// Held by whoever takes more.
+    beyond: Mutex<()>,
     hashed: AtomicU64,
     metrics: Arc<Metrics>,
 }
@@ -56,11 +61,13 @@ impl std::fmt::Debug for Pool {
 
 impl Pool {
     /// A pool that nobody works for yet.
-    pub(super) fn new(queue: usize, metrics: Arc<Metrics>) -> Self {
+    pub(super) fn new(queue: usize, share: u64, metrics: Arc<Metrics>) -> Self {
         Self {
             waiting: Mutex::default(),
             wake: Condvar::new(),
             queue: queue.max(1),
+            share,
+            beyond: Mutex::default(),
             hashed: AtomicU64::new(0),
             metrics,
         }
@@ -70,16 +77,14 @@ impl Pool {
     pub(super) async fn hash(
         &self,
         password: Password,
-        salt: Vec<u8>,
-        params: Params,
-        tag_len: usize,
+        recipe: Recipe,
+        besides: Option<Recipe>,
     ) -> Result<Vec<u8>, HashError> {
         let (reply, answer) = oneshot::channel();
         self.push(Job {
             password,
-            salt,
-            params,
-            tag_len,
+            recipe,
+            besides,
             since: Instant::now(),
             reply,
         })?;
@@ -128,12 +133,29 @@ impl Pool {
                 Err(overloaded())
             } else {
                 self.hashed.fetch_add(1, Ordering::Relaxed);
-                catch_unwind(AssertUnwindSafe(|| job.hash(&mut memory)))
+                catch_unwind(AssertUnwindSafe(|| self.make(&job, &mut memory)))
                     .unwrap_or(Err(HashError::Failed("a hashing thread panicked")))
             };
             // The caller may have gone in the meantime; then nobody wants to know.
             let _ = job.reply.send(outcome);
         }
+    }
+
+    fn make(&self, job: &Job, memory: &mut Vec<Block>) -> Result<Vec<u8>, HashError> {
+        let password = job.password.expose().as_bytes();
+        let beyond = job.recipe.memory() > self.share;
+        let alone = beyond.then(|| self.beyond.lock().unwrap_or_else(PoisonError::into_inner));
+        let tag = job.recipe.tag(password, memory)?;
+        if alone.is_some() {
+            // Given back before another takes as much.
+            *memory = Vec::new();
+        }
+        drop(alone);
+        if let Some(besides) = &job.besides {
+            self.hashed.fetch_add(1, Ordering::Relaxed);
+            std::hint::black_box(besides.tag(password, memory)?);
+        }
+        Ok(tag)
     }
 
     fn next(&self) -> Option<Job> {
@@ -152,27 +174,6 @@ impl Pool {
 
     fn lock(&self) -> MutexGuard<'_, Waiting> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Job {
-    /// The tag. The thread's memory is made at its first job and used again; a hash that needs more than usual gives the surplus back.
-    fn hash(&self, memory: &mut Vec<Block>) -> Result<Vec<u8>, HashError> {
-        let needed = self.params.block_count();
-        if memory.len() != needed {
-            memory.resize(needed, Block::new());
-            memory.shrink_to_fit();
-        }
-        let mut tag = vec![0; self.tag_len];
-        Argon2::new(Algorithm::Argon2id, Version::V0x13, self.params.clone())
-            .hash_password_into_with_memory(
-                self.password.expose().as_bytes(),
-                &self.salt,
-                &mut tag,
-                memory.as_mut_slice(),
-            )
-            .map_err(|_| HashError::Failed("Argon2 refused its input"))?;
-        Ok(tag)
     }
 }
 
@@ -196,7 +197,7 @@ fn be_nice() {
 mod tests {
     use super::*;
     use crate::auth::hashing::Hasher;
-    use crate::auth::hashing::phc::{SALT_LEN, TAG_LEN};
+    use crate::auth::hashing::stored::{SALT_LEN, TAG_LEN};
     use crate::auth::hashing::tests::{password, rules};
 
     /// A pool whose threads never come.
@@ -210,9 +211,8 @@ mod tests {
         let (reply, answer) = oneshot::channel();
         let job = Job {
             password: password(),
-            salt: vec![0; SALT_LEN],
-            params: hasher.params.clone(),
-            tag_len: TAG_LEN,
+            recipe: Recipe::ours(&hasher.params, vec![0; SALT_LEN], TAG_LEN),
+            besides: None,
             since: Instant::now().checked_sub(age).unwrap(),
             reply,
         };
