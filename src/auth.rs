@@ -4,6 +4,7 @@ pub mod deletion;
 pub mod entry;
 pub mod factors;
 pub mod hashing;
+pub mod import;
 pub mod login;
 pub mod logout;
 pub mod operate;

@@ -5,6 +5,7 @@
 
 mod check;
 mod healthcheck;
+mod import;
 mod keys;
 mod listing;
 mod progress;
@@ -124,6 +125,9 @@ fn dispatch(arguments: Arguments) -> Result<ExitCode, CliError> {
         Command::Serve => serve(&file),
         Command::Check => check::run(&file).map(done),
         Command::Healthcheck => healthcheck::run(&file).map(done),
+        Command::User(command @ user::Command::Import(_)) => {
+            user::run(command, &Desk::open_patiently(&file)?).map(done)
+        }
         Command::User(command) => user::run(command, &Desk::open(&file)?).map(done),
         Command::Session(command) => session::run(command, &Desk::open(&file)?).map(done),
         Command::Keys(command) => keys::run(command, &Desk::open(&file)?).map(done),
@@ -166,11 +170,21 @@ struct Desk {
 
 impl Desk {
     fn open(file: &std::path::Path) -> Result<Self, CliError> {
-        let settings = settings(file)?;
+        Self::open_with(&settings(file)?)
+    }
+
+    /// With stores that may be busy.
+    fn open_patiently(file: &std::path::Path) -> Result<Self, CliError> {
+        let mut settings = settings(file)?;
+        settings.store = store::patient(&settings.store);
+        Self::open_with(&settings)
+    }
+
+    fn open_with(settings: &Settings) -> Result<Self, CliError> {
         let runtime = runtime()?;
-        let rooms = runtime.block_on(Rooms::open(&settings, Use::Command))?;
+        let rooms = runtime.block_on(Rooms::open(settings, Use::Command))?;
         let tokens = Arc::clone(&rooms.tokens);
-        let auth = rooms.auth(&settings, &tokens)?;
+        let auth = rooms.auth(settings, &tokens)?;
         Ok(Self { runtime, rooms, auth })
     }
 

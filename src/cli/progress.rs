@@ -40,12 +40,21 @@ impl Progress {
         }
     }
 
+    /// Something to be read meanwhile.
+    pub fn say(&self, line: &str) {
+        self.wipe();
+        println!("{line}");
+    }
+
     /// The part is done; `line` says what came of it.
     pub fn end(self, line: &str) {
+        self.say(line);
+    }
+
+    fn wipe(&self) {
         if self.on_terminal {
             let _ = write!(io::stderr(), "\r\x1b[K");
         }
-        println!("{line}");
     }
 
     fn draw(&mut self) {

@@ -68,8 +68,8 @@ pub fn run(command: Command) -> Result<(), CliError> {
     Ok(())
 }
 
-/// Nobody's request waits for a copy, so it may wait for a busy store.
-fn patient(store: &config::Store) -> config::Store {
+/// Nobody's request waits for a copy or an import, so it may wait for a busy store.
+pub(super) fn patient(store: &config::Store) -> config::Store {
     config::Store {
         connect_timeout: store.connect_timeout.max(PATIENCE),
         timeout: store.timeout.max(PATIENCE),

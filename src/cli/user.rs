@@ -28,6 +28,11 @@ pub enum Command {
         #[command(flatten)]
         format: Format,
     },
+    /// Take over the accounts of another system, with the hashes of their passwords
+    ///
+    /// A line for each account: `email` and `password_hash`, and if there are such, `roles`, `created_at`, `disabled` and `id` (a UUID). An address that has
+    /// an account keeps it, so it may be run again. A hash of argon2, bcrypt, scrypt or PBKDF2 becomes one of ours when its owner signs in.
+    Import(super::import::What),
     /// List all accounts, oldest first
     List {
         #[command(flatten)]
@@ -112,6 +117,7 @@ impl Row for Line {
 pub fn run(command: Command, desk: &Desk) -> Result<(), CliError> {
     let auth = &desk.auth;
     let (user, format) = match command {
+        Command::Import(what) => return super::import::run(&what, desk),
         Command::List { format } => {
             let users = desk.runtime.block_on(auth.users())?;
             let lines: Vec<Line> = users.into_iter().map(Line::from).collect();

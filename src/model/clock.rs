@@ -1,6 +1,7 @@
 //! Time, handed in. Nothing else in the crate asks the system what time it is, so a test can move the clock.
 
 use std::fmt;
+use std::str::FromStr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -63,6 +64,22 @@ impl fmt::Display for Timestamp {
     }
 }
 
+/// The text is no moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a moment; write it like 2026-01-31T12:00:00Z")]
+pub struct InvalidTimestamp;
+
+/// RFC 3339 with any offset; what is finer than a millisecond is dropped.
+impl FromStr for Timestamp {
+    type Err = InvalidTimestamp;
+
+    fn from_str(text: &str) -> Result<Self, InvalidTimestamp> {
+        let moment = OffsetDateTime::parse(text, &Rfc3339).map_err(|_| InvalidTimestamp)?;
+        let millis = moment.unix_timestamp_nanos().div_euclid(1_000_000);
+        u64::try_from(millis).map(Self).map_err(|_| InvalidTimestamp)
+    }
+}
+
 fn millis(span: Duration) -> u64 {
     u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }
@@ -107,5 +124,20 @@ impl ManualClock {
 impl Clock for ManualClock {
     fn now(&self) -> Timestamp {
         Timestamp(self.0.load(Ordering::SeqCst))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_moment_is_read_as_it_is_written_and_with_any_offset() {
+        let moment = Timestamp::from_millis(1_580_472_000_500);
+        assert_eq!(moment.to_string().parse(), Ok(moment));
+        assert_eq!("2020-01-31T14:00:00.5+02:00".parse(), Ok(moment));
+        for wrong in ["", "2020-01-31", "1969-12-31T23:59:59Z", "2020-02-30T00:00:00Z"] {
+            assert_eq!(wrong.parse::<Timestamp>(), Err(InvalidTimestamp), "{wrong}");
+        }
     }
 }

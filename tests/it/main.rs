@@ -15,6 +15,7 @@ mod failure;
 mod hashing;
 mod header_boundary;
 mod hostile;
+mod importing;
 mod moving;
 mod openapi;
 mod outliving;
