@@ -7,6 +7,8 @@ use std::collections::BTreeSet;
 use http::{HeaderMap, Method, StatusCode};
 use serde_json::{Map, Value};
 
+use crate::portal::endpoint;
+
 /// The document, read.
 pub(in crate::portal) struct Described(Value);
 
@@ -56,9 +58,7 @@ impl Described {
 
     fn operation(&self, method: &Method, path: &str) -> Option<&Value> {
         let paths = self.0["paths"].as_object().unwrap();
-        let (_, item) = paths
-            .iter()
-            .find(|(place, _)| super::super::endpoint::is_at(place, path))?;
+        let (_, item) = paths.iter().find(|(place, _)| endpoint::is_at(place, path))?;
         item.get(method.as_str().to_lowercase())
     }
 
