@@ -59,12 +59,7 @@ pub(super) fn run(what: &What, desk: &Desk) -> Result<(), CliError> {
         progress.advance(batch.len() as u64);
     }
     progress.end(&tally.line());
-    match tally.refused {
-        0 => Ok(()),
-        number => Err(CliError::Refused(format!(
-            "{number} lines were refused, as told above; mend them and run it again: what is there already is left alone"
-        ))),
-    }
+    tally.verdict()
 }
 
 fn form(what: &What) -> Result<Form, CliError> {
@@ -109,6 +104,17 @@ fn settle(batch: &[Row], desk: &Desk, progress: &Progress, tally: &mut Tally) ->
 }
 
 impl Tally {
+    fn verdict(&self) -> Result<(), CliError> {
+        let (lines, them) = match self.refused {
+            0 => return Ok(()),
+            1 => ("1 line was".to_owned(), "it"),
+            number => (format!("{number} lines were"), "them"),
+        };
+        Err(CliError::Refused(format!(
+            "{lines} refused, as told above; mend {them} and run it again: what is there already is left alone"
+        )))
+    }
+
     fn line(&self) -> String {
         let mut line = format!("{:<12} {} new", "accounts", self.over);
         for (number, what) in [(self.before, "there already"), (self.refused, "refused")] {

@@ -259,4 +259,24 @@ mod tests {
         assert_eq!(told.await.unwrap(), Err(overloaded()));
         assert_eq!(hasher.hashed(), 0);
     }
+
+    #[test]
+    fn hashes_that_take_more_than_their_share_take_turns() {
+        let hasher = asleep();
+        let make = |memory_kib| {
+            let params = argon2::Params::new(memory_kib, 1, 1, None).unwrap();
+            let (mut job, _answer) = job(&hasher, Duration::ZERO);
+            job.recipe = Recipe::ours(&params, vec![0; SALT_LEN], TAG_LEN);
+            hasher.pool.make(&job, &mut Vec::new()).is_ok()
+        };
+        let turn = hasher.pool.beyond.lock().unwrap();
+        assert!(make(8), "within its share nobody waits");
+        std::thread::scope(|scope| {
+            let (done, told) = std::sync::mpsc::channel();
+            scope.spawn(move || done.send(make(16)));
+            told.recv_timeout(Duration::from_millis(200)).unwrap_err();
+            drop(turn);
+            assert!(told.recv().unwrap());
+        });
+    }
 }

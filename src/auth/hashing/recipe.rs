@@ -17,7 +17,7 @@ const WORK_CAP: u64 = 4 * MEMORY_CAP;
 /// The greatest cost of bcrypt, of which each is twice the work of the one before.
 const BCRYPT_CAP: u32 = 14;
 /// The most rounds of PBKDF2.
-const ROUNDS_CAP: u32 = 3_000_000;
+const ROUNDS_CAP: u32 = 2_000_000;
 
 /// Which hash PBKDF2 is made with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

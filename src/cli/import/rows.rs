@@ -163,7 +163,9 @@ fn csv_row(columns: &[Member], record: csv::Result<csv::StringRecord>) -> io::Re
 
 fn of_csv(error: &csv::Error) -> &'static str {
     match error.kind() {
-        csv::ErrorKind::UnequalLengths { .. } => "it has not as many columns as the first line",
+        csv::ErrorKind::UnequalLengths { .. } => {
+            "it has not as many columns as the first line; what holds a comma stands in quotes"
+        }
         csv::ErrorKind::Utf8 { .. } => "it is not UTF-8",
         csv::ErrorKind::Io(_) => "the file cannot be read",
         _ => "it is not CSV",
