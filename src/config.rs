@@ -9,6 +9,7 @@ pub mod check;
 pub mod cors;
 mod file;
 pub mod gaps;
+pub mod mail;
 mod nearest;
 mod place;
 pub mod portal;
@@ -33,6 +34,7 @@ use ipnet::IpNet;
 use crate::model::user::Role;
 pub use check::{Mistake, Mistakes};
 pub use cors::Cors;
+pub use mail::Mail;
 pub use portal::{Color, Logo, Portal};
 pub use provider::Provider;
 pub use route::{Access, Claim, HostPattern, IdentityHeaders, RevocationMode, Route, RouteKind, Target};
@@ -63,6 +65,8 @@ pub struct Settings {
     pub auth: Auth,
     /// `[portal]`
     pub portal: Portal,
+    /// `[mail]`; `None`: nobody is written to.
+    pub mail: Option<Mail>,
     /// `[log]`
     pub log: Log,
     /// `[upstreams.*]`, by name.

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
-use crate::config::{LogTarget, Settings, StoreUrl};
+use crate::config::{LogTarget, Mail, Settings, StoreUrl};
 
 /// The keys that differ and cannot be changed at run time.
 pub fn needed(started: &Settings, now: &Settings) -> Vec<&'static str> {
@@ -14,11 +14,12 @@ pub fn needed(started: &Settings, now: &Settings) -> Vec<&'static str> {
 }
 
 /// What each of them says.
-fn facts(settings: &Settings) -> [(&'static str, Fact<'_>); 16] {
+fn facts(settings: &Settings) -> [(&'static str, Fact<'_>); 17] {
     let Settings {
         server,
         store,
         auth,
+        mail,
         log,
         ..
     } = settings;
@@ -38,6 +39,7 @@ fn facts(settings: &Settings) -> [(&'static str, Fact<'_>); 16] {
         ("auth.password.argon2", Fact::Costs(argon2)),
         ("auth.password.threads", Fact::Count(password.threads)),
         ("auth.password.queue", Fact::Count(password.queue)),
+        ("mail", Fact::Mail(mail.as_ref())),
         ("log.level", Fact::Text(&log.level)),
         ("log.access", Fact::Log(&log.access)),
         ("log.audit", Fact::Log(&log.audit)),
@@ -54,6 +56,7 @@ enum Fact<'a> {
     Span(Duration),
     Costs([u32; 3]),
     Text(&'a str),
+    Mail(Option<&'a Mail>),
     Log(&'a LogTarget),
 }
 

@@ -6,6 +6,7 @@
 mod certificates;
 mod identity;
 mod listeners;
+mod mail;
 mod passwords;
 mod portal;
 mod providers;
@@ -144,6 +145,7 @@ fn settings(reader: &mut Reader, file: &File, folder: &Folder<'_>) -> Option<Set
         tokens,
         auth,
         portal: portal::portal(reader, &file.portal, folder),
+        mail: mail::mail(reader, &file.mail, folder),
         log: log(&file.log, folder),
         upstreams,
         routes,

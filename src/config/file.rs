@@ -8,12 +8,13 @@ use http::{HeaderName, Method};
 use ipnet::IpNet;
 
 use super::address::{Address, Origin, ReturnHost};
+use super::mail::Sender;
 use super::place::Place;
 use super::read::{Count, Field, Holds, Key, Table, Version, Written};
 use super::section::{Map, Named, Section, nested};
 use super::values::{
-    BasePath, FilePath, Filter, Issuer, Name, Plain, Positive, ProviderId, RoutePath, SharedWith, SiteName, Size, Span,
-    StoreAt, SupportLink,
+    BasePath, FilePath, Filter, Issuer, MailAt, Name, Plain, Positive, ProviderId, RoutePath, SharedWith, SiteName,
+    Size, Span, StoreAt, SupportLink,
 };
 use super::words::{CredentialKind, PathException, Preset, Registration, TokenClaim, UserClaim};
 use super::{
@@ -89,6 +90,7 @@ table! {
         tokens: Tokens = table,
         auth: Auth = table,
         portal: Portal = table,
+        mail: Mail = table,
         log: Log = table,
         upstreams: Named<Upstream> = tables,
         routes: Vec<Route> = tables,
@@ -224,6 +226,15 @@ table! {
         accent: Written<Color> = "#1f5fbf",
         support: Maybe<SupportLink> = absent,
         extra_css_file: Maybe<FilePath> = absent,
+    }
+
+    /// `[mail]`
+    Mail {
+        url: Maybe<MailAt> = absent,
+        password_file: Maybe<FilePath> = absent,
+        ca_file: Maybe<FilePath> = absent,
+        from: Maybe<Sender> = absent,
+        templates: Maybe<FilePath> = absent,
     }
 
     /// `[log]`

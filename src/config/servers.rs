@@ -1,12 +1,15 @@
-//! Database servers as a store's URL names them: parsed to the last word, so that a mistake shows in `check` and not at the first sign-in.
+//! Servers as a URL names them, of databases and of mail: parsed to the last word, so that a mistake shows in `check` and not at the first sign-in.
 //!
 //! A password may stand in the URL or in a file of its own. Neither is ever printed: not by `Debug`, not in a mistake.
 
+mod smtp;
 mod url;
 
 use std::fmt;
 use std::path::PathBuf;
 
+pub(super) use smtp::smtp;
+pub use smtp::{Security, Smtp};
 use url::Parts;
 
 /// A password for a database server.
@@ -41,7 +44,8 @@ pub struct ServerAddress {
 }
 
 impl ServerAddress {
-    fn is_loopback(&self) -> bool {
+    /// Whether it is this machine.
+    pub fn is_loopback(&self) -> bool {
         let address = self.host.parse::<std::net::IpAddr>();
         self.host == "localhost" || address.is_ok_and(|address| address.is_loopback())
     }

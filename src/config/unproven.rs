@@ -1,13 +1,13 @@
 //! Routes that take an address for a person where anybody may have any address.
 //!
-//! No mail is sent, so with open registration an account of a free address proves nothing. An upstream that knows its people by address would let a
+//! Where no mail is sent, with open registration an account of a free address proves nothing. An upstream that knows its people by address would let a
 //! stranger in as one of them. That may be meant, where addresses matter to nobody; so `gateward check` says it and accepts the file.
 
 use super::{Claim, Settings};
 
 /// One sentence for each route that tells an address in the place of the user, with registration open.
 pub fn unproven(settings: &Settings) -> Vec<String> {
-    if !settings.auth.registration {
+    if !settings.auth.registration || settings.mail.is_some() {
         return Vec::new();
     }
     let routes = settings.routes.iter();
@@ -46,6 +46,8 @@ mod tests {
             assert_eq!(said("open", &identity), 1, "{preset}");
             assert_eq!(said("closed", &identity), 0, "{preset}");
         }
+        let confirmed = "user = \"email\"\n[mail]\nurl = \"file:sent\"\nfrom = \"a@example.com\"";
+        assert_eq!(said("open", confirmed), 0);
         assert_eq!(said("open", "user = \"sub\""), 0);
         assert_eq!(said("open", "preset = \"none\"\nheaders = { X-User = \"email\" }"), 1);
     }

@@ -6,9 +6,10 @@ use std::time::Duration;
 use http::{HeaderName, Method, Uri};
 
 use super::address::Origin;
+use super::mail::Sender;
 use super::provider::is_on_this_machine;
 use super::read::Text;
-use super::servers::{self, Postgres, Redis};
+use super::servers::{self, Postgres, Redis, Smtp};
 use super::{Color, LogTarget, Rate, Target, units};
 use crate::model::user::Role;
 
@@ -47,6 +48,8 @@ text! {
     HeaderName, "the name of a header", |text| text.parse().map_err(|_| format!("`{}` is not the name of a header", text.escape_debug()));
     ProviderId, "a short name", provider_id;
     Issuer, "a URL like \"https://accounts.google.com\"", issuer;
+    MailAt, "a URL like \"smtps://user@mail.example.com\", \"smtp://…\" or \"file:data/outbox\"", mail_at;
+    Sender, "an address like \"Acme <no-reply@example.com>\"", sender;
     StoreAt, "a URL like \"sqlite://data/gateward.db\", \"postgres://…\" or \"redis://…\"", store_at;
 }
 
@@ -95,6 +98,15 @@ pub(super) enum StoreAt {
     Postgres(Postgres),
     /// Redis in one of its forms.
     Redis(Redis),
+}
+
+/// Where letters are handed over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum MailAt {
+    /// A folder; its path is still relative to the configuration file's folder.
+    Folder(PathBuf),
+    /// A mail server.
+    Smtp(Smtp),
 }
 
 /// What people call the site: 1 to 40 characters, none of them a control.
@@ -356,6 +368,39 @@ fn store_at(text: &str) -> Result<StoreAt, String> {
     }
 }
 
+fn mail_at(text: &str) -> Result<MailAt, String> {
+    if let Some(path) = text.strip_prefix("file:") {
+        let path = path.strip_prefix("//").unwrap_or(path);
+        return file_path(path).map(|path| MailAt::Folder(path.0));
+    }
+    match text.split_once("://") {
+        Some((scheme @ ("smtp" | "smtps"), rest)) => servers::smtp(scheme, rest).map(MailAt::Smtp),
+        // The text is not repeated: a password may stand in it.
+        _ => Err(
+            "is no way for letters; write it like \"smtps://user@mail.example.com\" or \"file:data/outbox\"".to_owned(),
+        ),
+    }
+}
+
+/// A name is shown to people by their mail programs, so it can be nothing that reads like another header or address.
+fn sender(text: &str) -> Result<Sender, String> {
+    let wrong = || {
+        let text = text.escape_debug();
+        format!("`{text}` is not an address; write it like \"no-reply@example.com\" or \"Acme <no-reply@example.com>\"")
+    };
+    let (name, address) = match text.trim().strip_suffix('>').and_then(|rest| rest.split_once('<')) {
+        Some((name, address)) => (name.trim(), address),
+        None => ("", text),
+    };
+    if name.chars().count() > 64 || name.chars().any(|c| c.is_control() || "<>@\"\\".contains(c)) {
+        return Err(wrong());
+    }
+    Ok(Sender {
+        name: Some(name.to_owned()).filter(|name| !name.is_empty()),
+        address: address.parse().map_err(|_| wrong())?,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -423,6 +468,32 @@ mod tests {
         assert!(filter("info,gateward::proxy=debug,hyper=off").is_ok());
         for text in ["", "inof", "gateward", "info,", "a=b", "=info", "info, debug"] {
             assert!(filter(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_sender_is_an_address_with_or_without_a_name() {
+        let read = sender("Acme & Söhne <No-Reply@Example.com>").unwrap();
+        assert_eq!(read.to_string(), "Acme & Söhne <no-reply@example.com>");
+        assert_eq!(sender("a@example.com").unwrap().name, None);
+        for text in [
+            "",
+            "Acme",
+            "A\r\nBcc: x@y.z <a@example.com>",
+            "a@b.c <a@example.com>",
+            "<a@example.com",
+            "<>",
+        ] {
+            assert!(sender(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn letters_go_to_a_mail_server_or_into_a_folder() {
+        assert_eq!(mail_at("file:data/outbox"), Ok(MailAt::Folder("data/outbox".into())));
+        assert!(matches!(mail_at("smtps://u@mail.example.com"), Ok(MailAt::Smtp(_))));
+        for text in ["file:", "mail.example.com", "http://u:s3cret@a", "smtp:u:s3cret@a"] {
+            assert!(!mail_at(text).unwrap_err().contains("s3cret"), "{text}");
         }
     }
 

@@ -39,7 +39,7 @@ pub(super) fn store(reader: &mut Reader, file: &file::Store, folder: &Folder<'_>
             "is asked on every sign-in and renewal; sessions are kept in `sqlite://` or `redis://`",
         );
     }
-    authorities_are_readable(reader, file, ca_file.as_ref());
+    authorities_are_readable(reader, file.ca_file.as_ref(), ca_file.as_ref());
     Store {
         accounts,
         sessions,
@@ -101,7 +101,7 @@ fn sentinel_password(reader: &mut Reader, file: &file::Store, sessions: &mut Sto
 }
 
 /// Puts the password of a file where there is none yet.
-fn fill(
+pub(super) fn fill(
     reader: &mut Reader,
     written: &Written<FilePath>,
     slot: Option<&mut Option<ServerPassword>>,
@@ -118,8 +118,12 @@ fn fill(
     }
 }
 
-fn authorities_are_readable(reader: &mut Reader, file: &file::Store, path: Option<&PathBuf>) {
-    let (Some(written), Some(path)) = (&file.ca_file, path) else {
+pub(super) fn authorities_are_readable(
+    reader: &mut Reader,
+    written: Option<&Written<FilePath>>,
+    path: Option<&PathBuf>,
+) {
+    let (Some(written), Some(path)) = (written, path) else {
         return;
     };
     if let Err(wrong) = super::upstreams::authorities(path) {
