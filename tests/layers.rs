@@ -20,8 +20,9 @@ const TABLE: &[(&str, &[&str])] = &[
     ("telemetry", &["model", "config"]),
     ("wire", &["model", "config"]),
     ("store", &["model", "config", "telemetry"]),
+    ("mail", &["model", "config", "telemetry", "store"]),
     ("token", &["model", "config", "telemetry", "store"]),
-    ("auth", &["model", "config", "telemetry", "store", "token"]),
+    ("auth", &["model", "config", "telemetry", "store", "mail", "token"]),
     ("provider", &["model", "config", "wire", "token"]),
     (
         "portal",
@@ -38,6 +39,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "telemetry",
             "wire",
             "store",
+            "mail",
             "token",
             "auth",
             "provider",
@@ -49,7 +51,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ),
     (
         "cli",
-        &["app", "model", "config", "telemetry", "store", "token", "auth"],
+        &["app", "model", "config", "telemetry", "store", "mail", "token", "auth"],
     ),
 ];
 

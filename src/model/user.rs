@@ -20,8 +20,8 @@ impl fmt::Display for UserId {
 }
 
 /// An e-mail address in the one form that keys storage, limits and logs: lower case, domain in A-labels, at most 254 octets (RFC 5321 §4.5.3.1).
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(transparent)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String")]
 pub struct Email(String);
 
 /// The text is not an e-mail address.
@@ -59,6 +59,14 @@ impl FromStr for Email {
         } else {
             Err(InvalidEmail)
         }
+    }
+}
+
+impl TryFrom<String> for Email {
+    type Error = InvalidEmail;
+
+    fn try_from(text: String) -> Result<Self, InvalidEmail> {
+        text.parse()
     }
 }
 

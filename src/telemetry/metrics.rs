@@ -48,6 +48,8 @@ pub struct Metrics {
     upstream_errors: Family<NameAndWord, Counter>,
     upstream_connections: Family<Name, Counter>,
     connections_open: Family<Word, Gauge>,
+    mail: Family<Word, Counter>,
+    mail_waiting: Gauge,
     lost_lines: Family<Word, Counter>,
 }
 
@@ -92,6 +94,8 @@ impl Metrics {
             upstream_errors: at.add("upstream_errors", "Requests that an upstream failed, by kind"),
             upstream_connections: at.add("upstream_connections", "Connections made to an upstream"),
             connections_open: at.add("connections_open", "Client connections open, by listener"),
+            mail: at.outcomes("mail", "Letters dealt with, by outcome", &MAIL_OUTCOMES),
+            mail_waiting: at.add("mail_waiting", "Letters that wait to be sent"),
             lost_lines: at.outcomes(
                 "log_lines_lost",
                 "Lines that could not be written, by log",
@@ -213,6 +217,16 @@ impl Metrics {
         self.connections_open.get_or_create_owned(&[("listener", listener)])
     }
 
+    /// `gateward_mail_total{outcome}`: `sent`; `failed`, to be tried again; `given_up`; `expired`, not sent since its link was of no use any more.
+    pub fn mail(&self, outcome: &'static str) {
+        self.mail.get_or_create(&[("outcome", outcome)]).inc();
+    }
+
+    /// `gateward_mail_waiting`
+    pub fn mail_waiting(&self, count: u64) {
+        self.mail_waiting.set(i64::try_from(count).unwrap_or(i64::MAX));
+    }
+
     /// `gateward_log_lines_lost_total{log}`
     pub(super) fn lost_lines(&self, log: &'static str) -> Counter {
         self.lost_lines.get_or_create_owned(&[("log", log)])
@@ -231,6 +245,12 @@ const REFRESH_OUTCOMES: [Word; 6] = [
     [("outcome", "replaced")],
     [("outcome", "reused")],
     [("outcome", "unknown")],
+    [("outcome", "expired")],
+];
+const MAIL_OUTCOMES: [Word; 4] = [
+    [("outcome", "sent")],
+    [("outcome", "failed")],
+    [("outcome", "given_up")],
     [("outcome", "expired")],
 ];
 const REVOCATION_KINDS: [Word; 3] = [[("kind", "token")], [("kind", "session")], [("kind", "user")]];
@@ -316,6 +336,7 @@ mod tests {
         metrics.upstream_error("app", "connect");
         metrics.upstream_connection("app");
         metrics.connections_open("https").inc();
+        metrics.mail_waiting(2);
         let text = metrics.render();
         for line in [
             "gateward_http_requests_total{route=\"app\",method=\"GET\",code=\"200\"} 1",
@@ -339,6 +360,8 @@ mod tests {
             "gateward_upstream_errors_total{upstream=\"app\",kind=\"connect\"} 1",
             "gateward_upstream_connections_total{upstream=\"app\"} 1",
             "gateward_connections_open{listener=\"https\"} 1",
+            "gateward_mail_total{outcome=\"sent\"} 0",
+            "gateward_mail_waiting 2",
             "gateward_log_lines_lost_total{log=\"access\"} 0",
             concat!("gateward_build_info{version=\"", env!("CARGO_PKG_VERSION"), "\"} 1"),
         ] {
