@@ -14,7 +14,7 @@ use super::{Auth, AuthError};
 use crate::model::clock::Timestamp;
 use crate::model::credential::Account;
 use crate::model::secret;
-use crate::model::user::{Email, Epoch, InvalidEmail, InvalidRole, Role, User, UserId};
+use crate::model::user::{Confirmation, Email, Epoch, InvalidEmail, InvalidRole, Role, User, UserId};
 use crate::store::accounts::Added;
 
 /// Writes under way at once: enough to fill a round trip, within what a database's pool takes.
@@ -158,6 +158,7 @@ impl Auth {
             created_at,
             disabled_at,
             epoch: Epoch::default(),
+            confirmation: Confirmation::Unasked,
         };
         let account = Account { user, password };
         Ok(Ok(Fit {
