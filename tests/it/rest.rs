@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::hostile::exhaustion::resident;
+use crate::world::process;
 use crate::world::upstream::Then;
 use crate::world::{Config, Upstream, Wire, World, until};
 
@@ -207,4 +208,23 @@ async fn a_connection_at_rest_holds_no_buffers() {
     let _second = idle();
     let each = resident(&site.world).saturating_sub(before) * 1024 / 1500;
     assert!(each < 8 * 1024, "{each} octets each: more than what hyper reads into");
+}
+
+#[test]
+fn memory_given_back_goes_to_the_system_within_a_second() {
+    let told = process::command("none.toml".as_ref(), &["--version"])
+        .env("_RJEM_MALLOC_CONF", "stats_print:true")
+        .output()
+        .expect("the binary runs");
+    let told = String::from_utf8_lossy(&told.stderr).into_owned();
+    for setting in [
+        "opt.dirty_decay_ms: 1000 ",
+        "opt.muzzy_decay_ms: 0 ",
+        "opt.background_thread: true ",
+    ] {
+        assert!(
+            told.contains(setting),
+            "{setting}: was it built without .cargo/config.toml? {told}"
+        );
+    }
 }
