@@ -157,11 +157,6 @@ impl Pulse {
         Flight::of(Arc::clone(self))
     }
 
-    /// Whether a request is under way.
-    pub fn is_serving(&self) -> bool {
-        self.in_flight.load(Relaxed) > 0
-    }
-
     /// The client took something.
     pub fn move_on(&self) {
         self.moved.store(self.now(), Relaxed);
