@@ -27,6 +27,7 @@ use crate::app::rooms::{Rooms, Use};
 use crate::app::{self, AppError, Ending};
 use crate::auth::{Auth, AuthError};
 use crate::config::{self, Settings};
+use crate::model::priority::Priority;
 use crate::store::moving::MoveError;
 use crate::token::TokenError;
 
@@ -156,6 +157,7 @@ fn runtime() -> Result<Runtime, CliError> {
     Builder::new_multi_thread()
         .worker_threads(2)
         .thread_name("gateward-control")
+        .on_thread_start(|| Priority::Control.take())
         .enable_all()
         .build()
         .map_err(CliError::io("cannot start a thread"))

@@ -166,3 +166,48 @@ async fn a_flood_of_sign_ins_takes_a_block_of_memory_for_each_thread_and_leaves_
         );
     }
 }
+
+/// By how much each of the gateway's threads steps back behind others, by its name.
+fn niceness(world: &World) -> Vec<(String, i32)> {
+    let tasks = std::fs::read_dir(format!("/proc/{}/task", world.pid())).expect("the process lives");
+    let stat = |task: std::fs::DirEntry| std::fs::read_to_string(task.path().join("stat")).ok();
+    let stats = tasks.filter_map(|task| stat(task.expect("a thread")));
+    let told = stats.map(|stat| {
+        let (name, rest) = stat
+            .split_once('(')
+            .expect("a name")
+            .1
+            .rsplit_once(") ")
+            .expect("fields");
+        // proc(5): the nineteenth field, and the third is the first one here.
+        let nice = rest
+            .split(' ')
+            .nth(16)
+            .expect("its niceness")
+            .parse()
+            .expect("a number");
+        (name.to_owned(), nice)
+    });
+    told.collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_go_before_what_the_gateway_answers_itself_and_that_before_passwords() {
+    let upstream = Upstream::friendly();
+    let world = World::start(&upstream);
+    let _ada = world.person("ada").await;
+    let threads = niceness(&world);
+    let of = |name: &str| {
+        let found: Vec<i32> = threads
+            .iter()
+            .filter(|(n, _)| n.starts_with(name))
+            .map(|t| t.1)
+            .collect();
+        assert!(!found.is_empty(), "no {name} among {threads:?}");
+        found
+    };
+    let least = |name| of(name).into_iter().min().expect("one");
+    let most = |name| of(name).into_iter().max().expect("one");
+    assert!(most("gateward-data") < least("gateward-contro"), "{threads:?}");
+    assert!(most("gateward-contro") < least("hash-"), "{threads:?}");
+}

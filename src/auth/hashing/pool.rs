@@ -16,12 +16,11 @@ use tokio::time::Instant;
 use super::HashError;
 use super::recipe::Recipe;
 use crate::model::credential::Password;
+use crate::model::priority::Priority;
 use crate::telemetry::Metrics;
 
 /// How long a job may wait for its turn.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// How much lower than the rest of the process the threads run (`nice`): about a tenth of a fully busy core each.
-const NICENESS: i32 = 10;
 
 struct Job {
     password: Password,
@@ -121,7 +120,7 @@ impl Pool {
 
     /// One thread's life.
     pub(super) fn work(&self) {
-        be_nice();
+        Priority::Hashing.take();
         let mut memory = Vec::new();
         while let Some(job) = self.next() {
             let waited = job.since.elapsed();
@@ -179,18 +178,6 @@ impl Pool {
 
 fn overloaded() -> HashError {
     HashError::Overloaded { retry_after: PATIENCE }
-}
-
-/// Lowers this thread's priority. On Linux the call without an id concerns the calling thread alone; elsewhere it would lower the whole process.
-/// Best effort: a sandbox may forbid it, and hashing works without.
-#[cfg(target_os = "linux")]
-fn be_nice() {
-    let _ = rustix::process::setpriority_process(None, NICENESS);
-}
-
-#[cfg(not(target_os = "linux"))]
-fn be_nice() {
-    let _ = NICENESS;
 }
 
 #[cfg(test)]
