@@ -9,6 +9,7 @@ pub mod ephemeral;
 pub mod factors;
 pub mod moving;
 pub mod outbox;
+pub mod pair;
 mod postgres;
 mod redis;
 pub mod sessions;
@@ -23,6 +24,7 @@ use accounts::AccountStore;
 use ephemeral::EphemeralStore;
 use factors::FactorStore;
 use outbox::Outbox;
+use pair::PairStore;
 use sessions::SessionStore;
 use watched::{Watch, Watched};
 
@@ -67,6 +69,8 @@ pub struct Stores {
     pub sessions: Arc<dyn SessionStore>,
     /// Facts that pass: revocations, counters.
     pub ephemeral: Arc<dyn EphemeralStore>,
+    /// The first two at one go, where they are kept in one place.
+    pub pairs: Option<Arc<dyn PairStore>>,
 }
 
 /// What metrics and messages call the store of users and keys.
@@ -112,11 +116,15 @@ impl Stores {
                 }
                 StoreUrl::Redis(_) => return Err(misplaced(ACCOUNTS)),
             };
+        let mut pairs: Option<Arc<dyn PairStore>> = None;
         let (sessions, ephemeral): (Arc<dyn SessionStore>, Arc<dyn EphemeralStore>) = match &settings.sessions {
             StoreUrl::Sqlite(path) => {
                 let watch = watch(SESSIONS);
                 let opened = watch.report(files.open(path, SESSIONS).await)?;
                 let watched = Arc::new(Watched::new(opened, watch));
+                if matches!(&settings.accounts, StoreUrl::Sqlite(accounts) if accounts == path) {
+                    pairs = Some(watched.clone());
+                }
                 (watched.clone(), watched)
             }
             StoreUrl::Redis(server) => {
@@ -133,6 +141,7 @@ impl Stores {
             outbox,
             sessions,
             ephemeral,
+            pairs,
         })
     }
 }

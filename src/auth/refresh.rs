@@ -11,6 +11,7 @@ use super::{Auth, AuthError, SignedIn};
 use crate::config::OnReuse;
 use crate::model::caller::Caller;
 use crate::model::clock::Timestamp;
+use crate::model::credential::Account;
 use crate::model::session::Session;
 use crate::model::user::User;
 use crate::store::ephemeral::Revoked;
@@ -35,7 +36,7 @@ impl Auth {
     }
 
     async fn exchange(&self, caller: &Caller, presented: &Presented) -> Result<Told<SignedIn>, AuthError> {
-        let Some(session) = self.stores.sessions.find(presented.session).await? else {
+        let Some((session, account)) = self.stores.find_pair(presented.session).await? else {
             return Ok(over("unknown", true));
         };
         if session.nonce_hash != presented.nonce_hash {
@@ -46,7 +47,7 @@ impl Auth {
             self.close(Some(caller), session.id).await?;
             return Ok(over("unknown", true));
         }
-        let Some(user) = self.entitled(&session).await? else {
+        let Some(user) = entitled(account, &session) else {
             self.close(Some(caller), session.id).await?;
             return Ok(over("expired", true));
         };
@@ -90,13 +91,6 @@ impl Auth {
         })
     }
 
-    /// The user behind a session, read anew, if they may still use it.
-    async fn entitled(&self, session: &Session) -> Result<Option<User>, AuthError> {
-        let account = self.stores.accounts.find(session.user).await?;
-        let user = account.map(|account| account.user);
-        Ok(user.filter(|user| user.disabled_at.is_none() && user.epoch == session.epoch))
-    }
-
     /// The session as it stands once it is rotated: an access token must not be cut short by the idle limit that this very refresh moves.
     fn as_renewed(&self, session: Session, now: Timestamp) -> Session {
         Session {
@@ -120,6 +114,12 @@ impl Auth {
         }
         written.await;
     }
+}
+
+/// The user behind a session, if they may still use it.
+fn entitled(account: Option<Account>, session: &Session) -> Option<User> {
+    let user = account.map(|account| account.user);
+    user.filter(|user| user.disabled_at.is_none() && user.epoch == session.epoch)
 }
 
 fn over<T>(word: &'static str, dead: bool) -> Told<T> {

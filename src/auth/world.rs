@@ -80,6 +80,8 @@ impl World {
             outbox: opened.outbox,
             sessions: sessions.clone(),
             ephemeral: ephemeral.clone(),
+            // Through the switches, too.
+            pairs: None,
         };
         let clock = Arc::new(ManualClock::at(Timestamp::from_millis(1_750_000_000_500)));
         let mut tokens_settings = tokens_settings();

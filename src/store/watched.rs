@@ -13,6 +13,7 @@ use super::accounts::{AccountStore, Added, Moved, StoredKey};
 use super::ephemeral::{Count, Cursor, EphemeralStore, News, Revocation};
 use super::factors::{Advance, Attached, Detached, FactorStore};
 use super::outbox::{Letter, Outbox};
+use super::pair::{Pair, PairStore};
 use super::sessions::{Bookmark, Page, Rotate, Rotation, SessionStore};
 use crate::model::clock::Timestamp;
 use crate::model::credential::{Account, PasswordHash};
@@ -288,6 +289,13 @@ impl<S: SessionStore> SessionStore for Watched<S> {
 
     async fn ping(&self) -> Result<(), StoreError> {
         self.watch.call(self.backend.ping()).await
+    }
+}
+
+#[async_trait]
+impl<S: PairStore> PairStore for Watched<S> {
+    async fn find_pair(&self, id: SessionId) -> Result<Option<Pair>, StoreError> {
+        self.watch.call(self.backend.find_pair(id)).await
     }
 }
 

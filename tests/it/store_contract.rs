@@ -111,6 +111,7 @@ macro_rules! sessions_contract {
             keeps! { $bed:
                 sessions::{
                     a_session_comes_back_as_it_was,
+                    a_session_is_found_with_the_account_behind_it,
                     the_current_generation_rotates,
                     the_previous_generation_repeats_inside_the_window,
                     the_previous_generation_is_replaced_after_the_window,

@@ -15,6 +15,7 @@ use crate::model::user::{Confirmation, Email, Epoch, Role, User, UserId};
 use crate::store::accounts::StoredKey;
 use crate::store::ephemeral::{Count, Revocation, Revoked};
 use crate::store::outbox::Letter;
+use crate::store::pair::Pair;
 
 /// What cannot be read, without its secret parts.
 pub(super) struct Unreadable(pub(super) String);
@@ -55,11 +56,22 @@ pub(super) const USER: i64 = 3;
 struct Columns<'r> {
     row: &'r SqliteRow,
     kind: &'static str,
+    /// What the names of these columns begin with, beside others' in one row.
+    prefix: &'static str,
 }
 
 impl<'r> Columns<'r> {
     fn of(kind: &'static str, row: &'r SqliteRow) -> Self {
-        Self { row, kind }
+        Self { row, kind, prefix: "" }
+    }
+
+    /// Those of the account behind a session, in the session's row.
+    fn of_owner(row: &'r SqliteRow) -> Self {
+        Self {
+            row,
+            kind: "user",
+            prefix: "owner_",
+        }
     }
 
     fn unreadable(&self, column: &str) -> Unreadable {
@@ -72,7 +84,11 @@ impl<'r> Columns<'r> {
     }
 
     fn get_if_any<T: Decode<'r, Sqlite> + Type<Sqlite>>(&self, column: &str) -> Result<Option<T>, Unreadable> {
-        self.row.try_get(column).map_err(|_| self.unreadable(column))
+        let value = match self.prefix {
+            "" => self.row.try_get(column),
+            prefix => self.row.try_get([prefix, column].concat().as_str()),
+        };
+        value.map_err(|_| self.unreadable(column))
     }
 
     /// A column's value, made into what it means.
@@ -125,31 +141,47 @@ fn number(value: i64) -> Option<u32> {
 
 impl FromColumns for User {
     fn from_columns(row: &SqliteRow) -> Result<Self, Unreadable> {
-        let columns = Columns::of("user", row);
-        let roles = columns.words("roles")?;
-        let roles: Result<Vec<Role>, _> = roles.iter().map(|role| role.parse()).collect();
-        Ok(Self {
-            id: UserId(columns.id("id")?),
-            // An address in another form than ours would be found by nobody.
-            email: columns.made("email", |text: &str| {
-                text.parse().ok().filter(|email: &Email| email.as_str() == text)
-            })?,
-            roles: roles.map_err(|_| columns.unreadable("roles"))?,
-            created_at: columns.moment("created_at")?,
-            disabled_at: columns.moment_if_any("disabled_at")?,
-            epoch: Epoch(columns.number("epoch")?),
-            confirmation: columns.made("confirmation", Confirmation::of_code)?,
-        })
+        user(&Columns::of("user", row))
     }
+}
+
+fn user(columns: &Columns<'_>) -> Result<User, Unreadable> {
+    let roles = columns.words("roles")?;
+    let roles: Result<Vec<Role>, _> = roles.iter().map(|role| role.parse()).collect();
+    Ok(User {
+        id: UserId(columns.id("id")?),
+        // An address in another form than ours would be found by nobody.
+        email: columns.made("email", |text: &str| {
+            text.parse().ok().filter(|email: &Email| email.as_str() == text)
+        })?,
+        roles: roles.map_err(|_| columns.unreadable("roles"))?,
+        created_at: columns.moment("created_at")?,
+        disabled_at: columns.moment_if_any("disabled_at")?,
+        epoch: Epoch(columns.number("epoch")?),
+        confirmation: columns.made("confirmation", Confirmation::of_code)?,
+    })
 }
 
 impl FromColumns for Account {
     fn from_columns(row: &SqliteRow) -> Result<Self, Unreadable> {
-        let password = Columns::of("user", row).get("password")?;
-        Ok(Self {
-            user: User::from_columns(row)?,
-            password: PasswordHash::new(password),
-        })
+        account(&Columns::of("user", row))
+    }
+}
+
+fn account(columns: &Columns<'_>) -> Result<Account, Unreadable> {
+    let password = columns.get("password")?;
+    Ok(Account {
+        user: user(columns)?,
+        password: PasswordHash::new(password),
+    })
+}
+
+impl FromColumns for Pair {
+    fn from_columns(row: &SqliteRow) -> Result<Self, Unreadable> {
+        let owner = Columns::of_owner(row);
+        let is_there = owner.get_if_any::<&[u8]>("id")?.is_some();
+        let account = is_there.then(|| account(&owner)).transpose()?;
+        Ok((Session::from_columns(row)?, account))
     }
 }
 

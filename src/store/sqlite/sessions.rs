@@ -18,6 +18,7 @@ use crate::model::clock::Timestamp;
 use crate::model::session::{Generation, Session, SessionId};
 use crate::model::user::{Epoch, UserId};
 use crate::store::StoreError;
+use crate::store::pair::{Pair, PairStore};
 use crate::store::sessions::{Bookmark, Page, Rotate, Rotation, SessionStore};
 
 macro_rules! insert_session {
@@ -106,6 +107,19 @@ impl SessionStore for Sqlite {
 
     async fn ping(&self) -> Result<(), StoreError> {
         self.touch().await
+    }
+}
+
+#[async_trait]
+impl PairStore for Sqlite {
+    async fn find_pair(&self, id: SessionId) -> Result<Option<Pair>, StoreError> {
+        let both = query(
+            "SELECT sessions.*, users.id AS owner_id, users.email AS owner_email, users.roles AS owner_roles,
+                 users.password AS owner_password, users.created_at AS owner_created_at,
+                 users.disabled_at AS owner_disabled_at, users.epoch AS owner_epoch
+             FROM sessions LEFT JOIN users ON users.id = sessions.user_id WHERE sessions.id = ?1",
+        );
+        self.read_one(both.bind(bytes(id.0))).await
     }
 }
 

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gateward::model::clock::Timestamp;
+use gateward::model::credential::Account;
 use gateward::model::session::{Generation, Session, SessionId};
-use gateward::model::user::{Epoch, UserId};
+use gateward::model::user::{Epoch, User, UserId};
 use gateward::store::sessions::{Rotate, Rotation, SessionStore};
 use tokio::task::JoinSet;
 
-use super::{Bed, DAY, SECOND, START, fresh_id, session};
+use super::{Bed, DAY, SECOND, START, account, fresh_id, session};
 
 const WINDOW: Duration = Duration::from_secs(20);
 const IDLE: Duration = Duration::from_secs(14 * 86_400);
@@ -52,6 +53,38 @@ pub(super) fn used(session: &Session, previous: u32, current: u32, now: Timestam
         idle_expires_at: now.plus(IDLE).min(session.expires_at),
         ..session.clone()
     }
+}
+
+pub(super) async fn a_session_is_found_with_the_account_behind_it(bed: &impl Bed) {
+    let stores = bed.open().await;
+    let owner = account("ada@example.com");
+    stores.accounts.add(&owner).await.unwrap();
+    let disabled = account("eve@example.com");
+    stores.accounts.add(&disabled).await.unwrap();
+    let [hers, nobodys, disableds] =
+        [owner.user.id, UserId(fresh_id()), disabled.user.id].map(|user| session(user, START));
+    for session in [&hers, &nobodys, &disableds] {
+        stores.sessions.open(session).await.unwrap();
+    }
+    stores
+        .accounts
+        .set_disabled(disabled.user.id, Some(START))
+        .await
+        .unwrap();
+    let now = stores.accounts.find(disabled.user.id).await.unwrap();
+
+    let found = async |id| {
+        let pair = stores.find_pair(id).await.unwrap();
+        pair.map(|(session, account)| (session, account.map(told)))
+    };
+    assert_eq!(found(hers.id).await, Some((hers, Some(told(owner)))));
+    assert_eq!(found(disableds.id).await, Some((disableds, now.map(told))));
+    assert_eq!(found(nobodys.id).await, Some((nobodys, None)));
+    assert_eq!(found(SessionId(fresh_id())).await, None);
+}
+
+fn told(account: Account) -> (User, String) {
+    (account.user, account.password.as_str().to_owned())
 }
 
 pub(super) async fn a_session_comes_back_as_it_was(bed: &impl Bed) {
