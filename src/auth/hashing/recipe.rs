@@ -16,8 +16,8 @@ pub(super) const MEMORY_CAP: u64 = 128 * 1024 * 1024;
 const WORK_CAP: u64 = 4 * MEMORY_CAP;
 /// The greatest cost of bcrypt, of which each is twice the work of the one before.
 const BCRYPT_CAP: u32 = 14;
-/// The most rounds of PBKDF2.
-const ROUNDS_CAP: u32 = 2_000_000;
+/// The most rounds of PBKDF2, for all blocks of a tag together.
+const ROUNDS_CAP: u64 = 2_000_000;
 
 /// Which hash PBKDF2 is made with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,7 +118,12 @@ impl Recipe {
             Self::Argon2 { params, .. } => memory.saturating_mul(u64::from(params.t_cost())) > WORK_CAP,
             Self::Scrypt { p, .. } => memory.saturating_mul(u64::from(*p)) > WORK_CAP,
             Self::Bcrypt { cost, .. } => *cost > BCRYPT_CAP,
-            Self::Pbkdf2 { rounds, .. } => rounds.get() > ROUNDS_CAP,
+            Self::Pbkdf2 {
+                digest,
+                rounds,
+                tag_len,
+                ..
+            } => u64::from(rounds.get()).saturating_mul(tag_len.div_ceil(digest.len()) as u64) > ROUNDS_CAP,
         };
         too_much.then_some(Excess::Work)
     }
@@ -176,6 +181,15 @@ impl Recipe {
 }
 
 impl Digest {
+    /// Octets of one block of a tag; each takes all the rounds (RFC 8018 §5.2).
+    fn len(self) -> usize {
+        match self {
+            Self::Sha1 => 20,
+            Self::Sha256 => 32,
+            Self::Sha512 => 64,
+        }
+    }
+
     fn algorithm(self) -> pbkdf2::Algorithm {
         match self {
             Self::Sha1 => pbkdf2::PBKDF2_HMAC_SHA1,

@@ -89,6 +89,10 @@ fn what_costs_more_than_a_sign_in_may_is_told_from_what_is_usual() {
         (bcrypt(31), Some(Excess::Work)),
         (pbkdf2(1_500_000), None),
         (pbkdf2(2_000_001), Some(Excess::Work)),
+        (
+            format!("$pbkdf2-sha256$1000001${salt}$c29tZXRhZ3NvbWV0YWdzb21ldGFnc29tZXRhZzEyMzQ1"),
+            Some(Excess::Work),
+        ),
     ] {
         let (recipe, _) = read(&text).unwrap_or_else(|| panic!("{text}"));
         assert_eq!(recipe.excess(), excess, "{text}");
