@@ -5,6 +5,7 @@
 
 use super::{Auth, AuthError};
 use crate::model::credential::Password;
+use crate::model::factor::{Factor, FactorKind};
 use crate::model::session::{Session, SessionId};
 use crate::model::user::{Email, Role, User, UserId};
 
@@ -26,6 +27,23 @@ impl Auth {
             _ => None,
         };
         account.map(|account| account.user).ok_or(AuthError::NotFound)
+    }
+
+    /// The same with what they have beside their password.
+    pub async fn user_with_factors(&self, who: &str) -> Result<(User, Vec<Factor>), AuthError> {
+        let user = self.find_user(who).await?;
+        let factors = self.stores.factors.of_user(user.id).await?;
+        Ok((user, factors))
+    }
+
+    /// Takes a user's second factors and recovery codes away; their password alone signs them in from then on. Sign-ins at providers stay.
+    pub async fn reset_factors(&self, who: &str) -> Result<User, AuthError> {
+        let (user, factors) = self.user_with_factors(who).await?;
+        for factor in factors.iter().filter(|factor| factor.kind != FactorKind::Provider) {
+            self.stores.factors.detach(user.id, factor.id).await?;
+        }
+        self.record("factors.reset", None, Some(user.id), None).await;
+        Ok(user)
     }
 
     /// All users, oldest first.

@@ -9,6 +9,7 @@ use super::listing::{self, Format, Row};
 use super::{CliError, Desk};
 use crate::model::clock::Timestamp;
 use crate::model::credential::Password;
+use crate::model::factor::{Factor, FactorKind};
 use crate::model::user::{Role, User};
 use crate::token::REVOCATION_SPREAD;
 
@@ -68,6 +69,13 @@ pub enum Command {
         #[command(flatten)]
         format: Format,
     },
+    /// Take an account's second factors away, for a person who has lost them
+    ResetMfa {
+        /// E-mail address or id
+        user: String,
+        #[command(flatten)]
+        format: Format,
+    },
     /// Take an account away, and its sessions
     Delete {
         /// E-mail address or id
@@ -113,6 +121,44 @@ impl Row for Line {
     }
 }
 
+/// One account, with what it has beside its password.
+#[derive(Debug, Serialize)]
+struct Shown {
+    #[serde(flatten)]
+    line: Line,
+    factors: Vec<String>,
+}
+
+impl Shown {
+    fn of(user: User, factors: &[Factor]) -> Self {
+        let of_kind = |kind: FactorKind| {
+            let kept = factors.iter().filter(|factor| factor.kind == kind);
+            let count = kept
+                .filter(|factor| kind != FactorKind::Recovery || factor.counter == 0)
+                .count();
+            match (count, kind) {
+                (0, _) => None,
+                (1, FactorKind::Totp) => Some(kind.name().to_owned()),
+                _ => Some(format!("{} x{count}", kind.name())),
+            }
+        };
+        Self {
+            line: Line::from(user),
+            factors: FactorKind::ALL.into_iter().filter_map(of_kind).collect(),
+        }
+    }
+}
+
+impl Row for Shown {
+    const TITLES: &'static [&'static str] = &["ID", "EMAIL", "ROLES", "CREATED", "DISABLED", "FACTORS"];
+
+    fn cells(&self) -> Vec<String> {
+        let mut cells = self.line.cells();
+        cells.push(self.factors.join(", "));
+        cells
+    }
+}
+
 /// Does it.
 pub fn run(command: Command, desk: &Desk) -> Result<(), CliError> {
     let auth = &desk.auth;
@@ -137,7 +183,12 @@ pub fn run(command: Command, desk: &Desk) -> Result<(), CliError> {
             };
             (desk.runtime.block_on(auth.add_user(&email, password, roles))?, format)
         }
-        Command::Show { user, format } => (desk.runtime.block_on(auth.find_user(&user))?, format),
+        Command::Show { user, format } => {
+            let (user, factors) = desk.runtime.block_on(auth.user_with_factors(&user))?;
+            listing::print_one(&Shown::of(user, &factors), format);
+            return Ok(());
+        }
+        Command::ResetMfa { user, format } => (desk.runtime.block_on(auth.reset_factors(&user))?, format),
         Command::SetRoles { user, roles, format } => (desk.runtime.block_on(auth.set_roles(&user, &roles))?, format),
         Command::Disable { user, format } => {
             let user = desk.runtime.block_on(auth.disable(&user))?;
