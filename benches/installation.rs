@@ -107,6 +107,7 @@ pub fn caller() -> Caller {
     Caller {
         ip: IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)),
         user_agent: "bench".into(),
+        device: None,
         request_id: "01a20390-3948-7a63-9fff-a1b4a0aef3ae".into(),
     }
 }

@@ -1,6 +1,7 @@
 //! Auth: the rules of accounts and sign-in, one verb a file. It never sees HTTP: the JSON API, the pages and the command line are faces of this one machine.
 
 pub mod deletion;
+pub mod devices;
 pub mod entry;
 pub mod factors;
 pub mod hashing;
@@ -15,6 +16,7 @@ pub mod refresh;
 pub mod register;
 pub mod second_step;
 pub mod sessions;
+pub mod step_up;
 mod strength;
 pub mod throttle;
 pub mod totp;
@@ -117,6 +119,8 @@ pub struct SignedIn {
     pub access: AccessToken,
     /// The refresh token.
     pub refresh: RefreshToken,
+    /// By what the device is known from now on, after a sign-in.
+    pub device: Option<String>,
 }
 
 /// The rules of accounts and sign-in.

@@ -31,7 +31,7 @@ use crate::telemetry::{AccessLog, Metrics};
 use crate::wire::Body;
 use crate::wire::origin::{Origin, Peer};
 use crate::wire::reply::{Code, Problem};
-use crate::wire::{cookie, cors, hygiene, origin};
+use crate::wire::{cookie, cors, hygiene, navigation, origin};
 use audience::Audience;
 use record::Visit;
 use request_id::RequestIds;
@@ -190,6 +190,9 @@ impl Worker {
             Err(Refused::Unauthenticated(problem)) if audience.is_person => {
                 self.turn_away(snapshot, origin, &route, request, problem).await
             }
+            Err(Refused::Insufficient(problem)) if audience.is_person => {
+                self.step_up(snapshot, origin, &route, request, problem).await
+            }
             Err(refused) => into_problem(refused).into_response(&origin.caller.request_id),
         };
         carry(&mut response, cookies);
@@ -212,6 +215,24 @@ impl Worker {
             .spawn(async move { portal.turn_away(&from, kind, *request, problem).await })
             .await;
         turned.unwrap_or_else(|error| broken(&error).into_response(&origin.caller.request_id))
+    }
+
+    /// A person who must prove more is taken through the missing step; whatever is no page is kept as without a session, and signing in anew proves it all.
+    async fn step_up(
+        &self,
+        snapshot: &Snapshot,
+        origin: &Arc<Origin>,
+        route: &Arc<Found>,
+        request: Box<Request<Incoming>>,
+        problem: Problem,
+    ) -> Response<Body> {
+        let (two, max_age) = (route.route.two_factors, route.route.max_age);
+        if navigation::is_page(request.method(), request.headers(), route.route.kind)
+            && let Some(redirect) = snapshot.portal.step_up(origin, request.uri(), two, max_age)
+        {
+            return redirect;
+        }
+        self.turn_away(snapshot, origin, route, request, problem).await
     }
 
     /// Judges a request, renewing its session on the way if that is all it lacks. The cookies go with the answer, whatever it is.
@@ -305,7 +326,7 @@ fn preflight(
 /// What whoever cannot sign in here and now is told.
 fn into_problem(refused: Refused) -> Problem {
     match refused {
-        Refused::Unauthenticated(problem) | Refused::Denied(problem) => problem,
+        Refused::Unauthenticated(problem) | Refused::Insufficient(problem) | Refused::Denied(problem) => problem,
         Refused::Renewable => Problem::new(Code::InvalidToken, "sign in again"),
     }
 }

@@ -17,8 +17,9 @@ mod seal;
 mod shape;
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use http::{HeaderValue, Request, Response, Uri};
+use http::{HeaderMap, HeaderValue, Request, Response, Uri};
 use hyper::body::Incoming;
 
 use crate::auth::{Auth, AuthError};
@@ -28,7 +29,7 @@ use crate::model::secret::{NoEntropy, Secret};
 use crate::token::Tokens;
 use crate::wire::origin::Origin;
 use crate::wire::reply::Problem;
-use crate::wire::{Body, navigation};
+use crate::wire::{Body, cookie, navigation};
 use api::Api;
 use endpoint::{Endpoint, WELL_KNOWN};
 use pages::{Page, Pages};
@@ -117,6 +118,7 @@ impl Portal {
     /// Answers a request for one of our paths. Runs on the control plane.
     pub async fn answer(&self, origin: &Origin, request: Request<Incoming>) -> Response<Body> {
         let (head, body) = request.into_parts();
+        let origin = &with_device(origin, &head.headers);
         if let Some(page) = self.pages.find(&head) {
             return self.pages.answer(page, origin, Request::from_parts(head, body)).await;
         }
@@ -141,6 +143,17 @@ impl Portal {
         self.pages.turn_away(origin, kind, request, problem).await
     }
 
+    /// On to the page where somebody who is signed in proves more, and then back. `None`: back is no place that one may be sent to.
+    pub fn step_up(
+        &self,
+        origin: &Origin,
+        wanted: &Uri,
+        two: bool,
+        max_age: Option<Duration>,
+    ) -> Option<Response<Body>> {
+        self.pages.to_step_up(origin, wanted, two, max_age)
+    }
+
     /// Puts an error page in the place of a problem document of ours, for a person who waits for a page; any other answer stays as it is. `path`: path and query of what was
     /// asked for, where asking again harms nobody.
     pub fn dress(&self, response: Response<Body>, origin: &Origin, path: Option<&str>) -> Response<Body> {
@@ -160,4 +173,11 @@ impl Portal {
             Err(error) => Err(NotRenewed::Failed(refusal::problem(error))),
         }
     }
+}
+
+/// Whoever asks for one of our own endpoints may be on a device that an account knows.
+fn with_device(origin: &Origin, headers: &HeaderMap) -> Origin {
+    let mut origin = origin.clone();
+    origin.caller.device = cookie::named(headers, cookie::DEVICE).map(Arc::from);
+    origin
 }

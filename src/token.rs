@@ -303,6 +303,11 @@ impl Tokens {
         self.state.refresh.read(text)
     }
 
+    /// The moment that tokens are judged by.
+    pub fn now(&self) -> Timestamp {
+        self.state.clock.now()
+    }
+
     /// Whether a session was ended, as far as is known here: a store that lost its last writes may still hold it.
     pub fn has_ended(&self, session: SessionId) -> bool {
         self.state.revocations.has_ended(session)

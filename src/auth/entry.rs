@@ -1,6 +1,7 @@
 //! The one way in. Whatever somebody proved first, a password, a passkey, a sign-in elsewhere, ends at `proven`, which lets them in or asks for the
 //! second factor that their account has.
 
+use super::devices::Device;
 use super::second_step::SecondStep;
 use super::throttle::AccountKey;
 use super::{Auth, AuthError, SignedIn};
@@ -33,23 +34,33 @@ impl Auth {
     /// Lets somebody in who has proved that an account is theirs, or asks for its second factor. A proof that is two factors by itself suffices.
     pub(super) async fn proven(&self, caller: &Caller, user: User, proof: Proof) -> Result<Entered, AuthError> {
         if !proof.is_multi()
-            && let Some(step) = self.second_step_of(&user, &proof).await?
+            && let Some(step) = self.second_step_of(&user, &proof, None).await?
         {
             self.record("login.second_step", Some(caller), Some(user.id), None)
                 .await;
             return Ok(Entered::SecondStep(step));
         }
         let signed_in = self.open_session(caller, user, proof).await?;
-        self.welcome(caller, &signed_in).await;
+        let signed_in = self.welcome(caller, signed_in).await?;
         Ok(Entered::SignedIn(Box::new(signed_in)))
     }
 
-    /// What is remembered of a sign-in that is complete.
-    pub(super) async fn welcome(&self, caller: &Caller, signed_in: &SignedIn) {
-        let (user, session) = (&signed_in.user, signed_in.session.id);
-        self.throttle.remember(caller, &AccountKey::of(&user.email)).await;
+    /// What is remembered of a sign-in that is complete, here and in the browser.
+    pub(super) async fn welcome(&self, caller: &Caller, signed_in: SignedIn) -> Result<SignedIn, AuthError> {
+        let (user, session, now) = (&signed_in.user, signed_in.session.id, self.clock.now());
+        let account = AccountKey::of(&user.email);
+        let device = match self.known_device(caller, &account) {
+            Some(known) => known,
+            None => Device::named(now)?,
+        };
+        let word = self.vault.devices.word(device, &account, now);
+        self.throttle.remember(caller, &account).await;
         self.record("login.succeeded", Some(caller), Some(user.id), Some(session))
             .await;
+        Ok(SignedIn {
+            device: Some(word),
+            ..signed_in
+        })
     }
 
     /// Opens a session for somebody who has proved themselves, and makes its first tokens.
@@ -91,6 +102,7 @@ impl Auth {
             session,
             access,
             refresh,
+            device: None,
         })
     }
 

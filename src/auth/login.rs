@@ -39,7 +39,8 @@ impl Auth {
 
     async fn try_login(&self, caller: &Caller, email: &str, password: Password) -> Result<Entered, AuthError> {
         let key = AccountKey::of_typed(email);
-        self.throttle.admit(caller, &key, Door::Guess).await?;
+        let device = self.known_device(caller, &key);
+        self.throttle.admit(caller, &key, Door::Guess, device).await?;
         // Nobody has such a password, whoever they are: the answer, and the time it takes, depend on the password alone.
         if self.strength.is_too_long(&password) {
             return Err(AuthError::InvalidCredentials);

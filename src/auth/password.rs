@@ -46,7 +46,8 @@ impl Auth {
 
     async fn try_to_prove(&self, caller: &Caller, account: &Account, password: Password) -> Result<(), AuthError> {
         let key = AccountKey::of(&account.user.email);
-        if let Err(refusal) = self.throttle.admit(caller, &key, Door::Guess).await {
+        let device = self.known_device(caller, &key);
+        if let Err(refusal) = self.throttle.admit(caller, &key, Door::Guess, device).await {
             self.record("password.limited", Some(caller), Some(account.user.id), None)
                 .await;
             return Err(refusal);

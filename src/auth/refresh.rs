@@ -84,6 +84,7 @@ impl Auth {
             session,
             access,
             refresh,
+            device: None,
         };
         Ok(Told {
             word,

@@ -23,7 +23,7 @@ impl Auth {
             return Err(AuthError::RegistrationClosed);
         }
         let key = AccountKey::of_typed(email);
-        if let Err(refusal) = self.throttle.admit(caller, &key, Door::Register).await {
+        if let Err(refusal) = self.throttle.admit(caller, &key, Door::Register, None).await {
             self.record("register.limited", Some(caller), None, None).await;
             return Err(refusal);
         }

@@ -13,13 +13,16 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 
+use super::devices::Device;
+use super::step_up::Raised;
+use super::throttle::AccountKey;
 use super::{Auth, AuthError, SignedIn};
 use crate::model::caller::Caller;
 use crate::model::clock::Timestamp;
 use crate::model::factor::{Factor, FactorId, FactorKind};
 use crate::model::proof::Proof;
 use crate::model::secret;
-use crate::model::session::Amr;
+use crate::model::session::{Amr, SessionId};
 use crate::model::user::{Epoch, User, UserId};
 use crate::store::StoreError;
 use crate::store::factors::Advance;
@@ -36,6 +39,14 @@ pub struct SecondStep {
     pub methods: Vec<FactorKind>,
     /// For how long.
     pub expires_in: Duration,
+}
+
+/// What comes of it.
+pub enum Completed {
+    /// Somebody is in.
+    SignedIn(Box<SignedIn>),
+    /// Somebody who was in has proved more.
+    Raised(Box<Raised>),
 }
 
 /// A second factor as it is typed in.
@@ -62,6 +73,8 @@ pub(super) struct Taken {
     key: String,
     pending: Pending,
     pub(super) user: User,
+    /// The device that tries, if the account knows it.
+    pub(super) device: Option<Device>,
     pub(super) factors: Vec<Factor>,
 }
 
@@ -71,13 +84,20 @@ struct Pending {
     user: UserId,
     epoch: Epoch,
     amr: Vec<Amr>,
+    /// The session that goes on with it; without one, a new one begins.
+    session: Option<SessionId>,
     /// In milliseconds.
     until: u64,
 }
 
 impl Auth {
-    /// The second step that an account asks for after such a proof; `None`: it has no second factor.
-    pub(super) async fn second_step_of(&self, user: &User, proof: &Proof) -> Result<Option<SecondStep>, AuthError> {
+    /// The second step that an account asks for after such a proof, which a session goes on with or opens with; `None`: it has no second factor.
+    pub(super) async fn second_step_of(
+        &self,
+        user: &User,
+        proof: &Proof,
+        session: Option<SessionId>,
+    ) -> Result<Option<SecondStep>, AuthError> {
         let methods = methods(&self.stores.factors.of_user(user.id).await?);
         if methods.is_empty() {
             return Ok(None);
@@ -87,6 +107,7 @@ impl Auth {
             user: user.id,
             epoch: user.epoch,
             amr: proof.clone().into_amr(),
+            session,
             until: until.as_millis(),
         };
         let token = URL_SAFE_NO_PAD.encode(secret::random::<32>()?);
@@ -110,7 +131,7 @@ impl Auth {
         caller: &Caller,
         token: &str,
         typed: Typed<'_>,
-    ) -> Result<SignedIn, AuthError> {
+    ) -> Result<Completed, AuthError> {
         let outcome = self.try_second_step(caller, token, typed).await;
         let outcome = self.paced(outcome).await;
         self.metrics.login(match &outcome {
@@ -122,7 +143,7 @@ impl Auth {
         outcome
     }
 
-    async fn try_second_step(&self, caller: &Caller, token: &str, typed: Typed<'_>) -> Result<SignedIn, AuthError> {
+    async fn try_second_step(&self, caller: &Caller, token: &str, typed: Typed<'_>) -> Result<Completed, AuthError> {
         let taken = self.come_to_second_step(caller, token).await?;
         let shown = match typed {
             Typed::Totp(code) => self.totp_shown(caller, &taken, code).await?,
@@ -143,33 +164,51 @@ impl Auth {
             self.stores.ephemeral.take(&key, self.clock.now()).await?;
             return Err(AuthError::StepOver);
         }
-        if let Err(refusal) = self.throttle.admit_code(pending.user).await {
-            self.record("second_step.limited", Some(caller), Some(pending.user), None)
-                .await;
-            return Err(refusal);
-        }
         let account = self.stores.accounts.find(pending.user).await?;
         let user = account.map(|account| account.user);
         let user = user.filter(|user| user.epoch == pending.epoch && user.disabled_at.is_none());
+        let user = user.ok_or(AuthError::StepOver)?;
+        let device = self.known_device(caller, &AccountKey::of(&user.email));
+        if let Err(refusal) = self.throttle.admit_code(user.id, device).await {
+            self.record("second_step.limited", Some(caller), Some(user.id), None)
+                .await;
+            return Err(refusal);
+        }
         Ok(Taken {
-            user: user.ok_or(AuthError::StepOver)?,
-            factors: self.stores.factors.of_user(pending.user).await?,
+            factors: self.stores.factors.of_user(user.id).await?,
+            user,
+            device,
             key,
             pending,
         })
     }
 
     /// Lets somebody in whose second factor is right, unless it was used by now.
-    pub(super) async fn complete(&self, caller: &Caller, taken: Taken, shown: Shown) -> Result<SignedIn, AuthError> {
-        let Taken { key, pending, user, .. } = taken;
-        let proof = Proof::remembered(pending.amr.clone()).with_second(shown.words);
-        let signed_in = self.open_session(caller, user, proof).await?;
-        let spent = self.spend(&key, &pending, &shown).await;
-        match spent {
-            Ok(true) => {
-                self.welcome(caller, &signed_in).await;
-                Ok(signed_in)
+    pub(super) async fn complete(&self, caller: &Caller, taken: Taken, shown: Shown) -> Result<Completed, AuthError> {
+        let proof = Proof::remembered(taken.pending.amr.clone()).with_second(shown.words);
+        match taken.pending.session {
+            None => {
+                let signed_in = self.complete_sign_in(caller, taken, &shown, proof).await?;
+                Ok(Completed::SignedIn(Box::new(signed_in)))
             }
+            Some(session) => {
+                let raised = self.complete_step_up(caller, taken, &shown, session, proof).await?;
+                Ok(Completed::Raised(Box::new(raised)))
+            }
+        }
+    }
+
+    async fn complete_sign_in(
+        &self,
+        caller: &Caller,
+        taken: Taken,
+        shown: &Shown,
+        proof: Proof,
+    ) -> Result<SignedIn, AuthError> {
+        let Taken { key, pending, user, .. } = taken;
+        let signed_in = self.open_session(caller, user, proof).await?;
+        match self.spend(&key, &pending, shown).await {
+            Ok(true) => self.welcome(caller, signed_in).await,
             Ok(false) => {
                 self.take_back(&signed_in).await;
                 Err(self.wrong_code(caller, pending.user).await)
@@ -179,6 +218,26 @@ impl Auth {
                 Err(error)
             }
         }
+    }
+
+    /// Here the code is spent first: a session must not be raised by one that was used.
+    async fn complete_step_up(
+        &self,
+        caller: &Caller,
+        taken: Taken,
+        shown: &Shown,
+        session: SessionId,
+        proof: Proof,
+    ) -> Result<Raised, AuthError> {
+        let Taken { key, pending, user, .. } = taken;
+        let lives = self.stores.sessions.find(session).await?;
+        if !lives.is_some_and(|session| super::lives(&session, &user, self.clock.now())) {
+            return Err(AuthError::StepOver);
+        }
+        if !self.spend(&key, &pending, shown).await? {
+            return Err(self.wrong_code(caller, pending.user).await);
+        }
+        self.raise(caller, user, session, proof).await
     }
 
     /// Spends token and factor, both or none. `false`: the factor was used before.

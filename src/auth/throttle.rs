@@ -1,7 +1,8 @@
 //! How often one may try. Counted before anything is hashed, on every door that takes a password.
 //!
 //! Three counters: by source, by account and source, by account. The last is wide and meant for guesses spread over many sources; it does not concern a
-//! source that has signed in to the account before, so nobody can shut a person out of their own account by failing on purpose. A counter that refuses
+//! source that has signed in to the account before, so nobody can shut a person out of their own account by failing on purpose. A browser in which
+//! somebody has signed in (`devices`) is counted by itself, wherever it is and whoever shares its address. A counter that refuses
 //! ends the counting: what an address does beyond its own limit uses up nobody else's. When the store of the counters fails, the same figures hold in
 //! this process. An address that is no address counts like any other.
 
@@ -14,6 +15,7 @@ use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
+use super::devices::Device;
 use super::{AuthError, second_step};
 use crate::config::{AuthLimits, Rate};
 use crate::model::caller::Caller;
@@ -61,6 +63,11 @@ impl AccountKey {
             .map_or_else(|_| Self::digest(&text.trim().to_lowercase()), |email| Self::of(&email))
     }
 
+    /// The key as text.
+    pub(super) fn as_str(&self) -> &str {
+        &self.0
+    }
+
     fn digest(text: &str) -> Self {
         let hash = digest(&SHA256, text.as_bytes());
         Self(URL_SAFE_NO_PAD.encode(hash.as_ref().get(..16).unwrap_or_default()))
@@ -97,8 +104,22 @@ impl Throttle {
         }
     }
 
-    /// Counts one attempt and lets it pass, or refuses with the time to wait.
-    pub(super) async fn admit(&self, caller: &Caller, account: &AccountKey, door: Door) -> Result<(), AuthError> {
+    /// Counts one attempt and lets it pass, or refuses with the time to wait. A device that the account knows has tries of its own, which nobody else
+    /// can use up, and no others.
+    pub(super) async fn admit(
+        &self,
+        caller: &Caller,
+        account: &AccountKey,
+        door: Door,
+        device: Option<Device>,
+    ) -> Result<(), AuthError> {
+        if let Some(device) = device {
+            self.count(format!("limit:device:{device}"), self.limits.per_account_ip)
+                .await?;
+            return self
+                .count(format!("limit:device-long:{device}"), self.limits.per_account)
+                .await;
+        }
         let source = source(caller.ip);
         let AccountKey(account) = account;
         let word = match door {
@@ -127,14 +148,15 @@ impl Throttle {
     }
 
     /// Counts one code tried for an account: however many second steps are begun, this is how many guesses there are.
-    pub(super) async fn admit_code(&self, user: UserId) -> Result<(), AuthError> {
-        self.count(format!("limit:code:{user}"), self.limits.per_account_code)
+    /// A device that the account knows has as many of its own.
+    pub(super) async fn admit_code(&self, user: UserId, device: Option<Device>) -> Result<(), AuthError> {
+        self.count(format!("limit:code:{user}{}", of(device)), self.limits.per_account_code)
             .await
     }
 
     /// Counts one code tried in a row, without a right one between: the counter of the factor names the row, and moves with every code that is taken.
-    pub(super) async fn admit_in_a_row(&self, factor: &Factor) -> Result<(), AuthError> {
-        let key = format!("limit:row:{}:{}", factor.id, factor.counter);
+    pub(super) async fn admit_in_a_row(&self, factor: &Factor, device: Option<Device>) -> Result<(), AuthError> {
+        let key = format!("limit:row:{}:{}{}", factor.id, factor.counter, of(device));
         self.count(key, TRIES_IN_A_ROW).await
     }
 
@@ -190,6 +212,11 @@ impl Throttle {
     }
 }
 
+/// The part of a counter's name that is a device's.
+fn of(device: Option<Device>) -> String {
+    device.map_or_else(String::new, |device| format!(":{device}"))
+}
+
 fn known_key(account: &str, source: IpAddr) -> String {
     format!("known:{account}:{source}")
 }
@@ -234,7 +261,10 @@ mod tests {
     impl Gate {
         async fn admits(&self, ip: &str, account: &str) -> bool {
             let key = AccountKey::of_typed(account);
-            self.throttle.admit(&caller_at(ip), &key, Door::Guess).await.is_ok()
+            self.throttle
+                .admit(&caller_at(ip), &key, Door::Guess, None)
+                .await
+                .is_ok()
         }
     }
 
@@ -245,7 +275,10 @@ mod tests {
         let gate = gate(2, 9, 9).await;
         assert!(gate.admits("192.0.2.1", "a").await && gate.admits("::ffff:192.0.2.1", "b").await);
         let key = AccountKey::of_typed("c");
-        let refused = gate.throttle.admit(&caller_at("192.0.2.1"), &key, Door::Register).await;
+        let refused = gate
+            .throttle
+            .admit(&caller_at("192.0.2.1"), &key, Door::Register, None)
+            .await;
         let Err(AuthError::RateLimited { retry_after }) = refused else {
             panic!("let through")
         };

@@ -11,10 +11,12 @@ use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use super::second_step::{Shown, Taken};
+use super::step_up::Raised;
 use super::{Auth, AuthError};
 use crate::model::caller::Caller;
 use crate::model::factor::{Factor, FactorId, FactorKind};
 use crate::model::identity::Identity;
+use crate::model::proof::Proof;
 use crate::model::secret;
 use crate::model::session::SessionId;
 use crate::model::user::{Email, UserId};
@@ -30,6 +32,14 @@ pub struct Enrolment {
     pub uri: String,
     /// How long it waits for the first code.
     pub expires_in: Duration,
+}
+
+/// An app that was added.
+pub struct Enrolled {
+    /// Ten new codes, to be shown once.
+    pub recovery_codes: Vec<String>,
+    /// The session: its person has just shown a second factor. `None`: a store failed over it, and they are asked again when it matters.
+    pub raised: Option<Raised>,
 }
 
 /// A secret that waits for its first code.
@@ -59,9 +69,9 @@ impl Auth {
         enrolment(&waiting.secret, &user.email, site)
     }
 
-    /// The app shows its first code: it counts from now on, in place of an older one. Returns ten new recovery codes, which replace all others.
-    pub async fn confirm_totp(&self, caller: &Caller, who: &Identity, code: &str) -> Result<Vec<String>, AuthError> {
-        self.recent(who).await?;
+    /// The app shows its first code: it counts from now on, in place of an older one, and ten new recovery codes replace all others.
+    pub async fn confirm_totp(&self, caller: &Caller, who: &Identity, code: &str) -> Result<Enrolled, AuthError> {
+        let (user, session) = self.recent(who).await?;
         let waiting = self.waiting(who).await?;
         let now = self.clock.now();
         let step = totp(&waiting.secret).check(&digits(code), now.as_secs());
@@ -84,9 +94,17 @@ impl Auth {
             // A store that fails costs the person nothing: the same app shows another code.
             self.keep_waiting(who.session, &waiting.kept).await?;
         }
-        let codes = added?;
+        let recovery_codes = added?;
         self.factor_changed(caller, who, "totp.added").await;
-        Ok(codes)
+        let proof = Proof::remembered(session.amr).with_second(&["otp"]);
+        let raised = self.raise(caller, user, session.id, proof).await;
+        if let Err(error) = &raised {
+            tracing::warn!(%error, session.id = %session.id, "a session does not say yet that its person has shown a second factor");
+        }
+        Ok(Enrolled {
+            recovery_codes,
+            raised: raised.ok(),
+        })
     }
 
     /// The app comes last: an account that asks for codes has recovery codes.
@@ -112,7 +130,7 @@ impl Auth {
         let Some(factor) = taken.factors.iter().find(|factor| factor.kind == FactorKind::Totp) else {
             return Ok(None);
         };
-        if let Err(refusal) = self.throttle.admit_in_a_row(factor).await {
+        if let Err(refusal) = self.throttle.admit_in_a_row(factor, taken.device).await {
             self.record("second_step.limited", Some(caller), Some(factor.user), None)
                 .await;
             return Err(refusal);

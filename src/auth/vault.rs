@@ -5,6 +5,7 @@
 
 use aws_lc_rs::hmac;
 
+use super::devices::Devices;
 use crate::model::factor::FactorId;
 use crate::model::seal::{Seal, Unopened};
 use crate::model::secret::{NoEntropy, Secret};
@@ -16,6 +17,7 @@ use zeroize::Zeroizing;
 pub(super) struct Vault {
     factors: Seal,
     codes: hmac::Key,
+    pub(super) devices: Devices,
 }
 
 impl Vault {
@@ -23,6 +25,7 @@ impl Vault {
         Ok(Self {
             factors: Seal::new(secret, "factors")?,
             codes: hmac::Key::new(hmac::HMAC_SHA256, secret.derive("recovery-codes")?.as_slice()),
+            devices: Devices::new(secret)?,
         })
     }
 

@@ -15,8 +15,9 @@ use crate::config::{self, Algorithm, AuthLimits, OnReuse, PasswordRules, Rate, S
 use crate::model::caller::Caller;
 use crate::model::clock::{Clock as _, ManualClock, Timestamp};
 use crate::model::credential::Password;
+use crate::model::proof::Proof;
 use crate::model::secret::Secret;
-use crate::model::session::{Session, SessionId, TokenId};
+use crate::model::session::{Amr, Session, SessionId, TokenId};
 use crate::model::user::{Epoch, User, UserId};
 use crate::store::ephemeral::{Count, Cursor, EphemeralStore, News, Revocation};
 use crate::store::sessions::{Bookmark, Page, Rotate, Rotation, SessionStore};
@@ -32,6 +33,7 @@ pub(crate) fn caller_at(ip: &str) -> Caller {
     Caller {
         ip: ip.parse::<IpAddr>().unwrap(),
         user_agent: "test".into(),
+        device: None,
         request_id: "a-request".into(),
     }
 }
@@ -179,8 +181,17 @@ impl World {
         let who = &signed_in.access.identity;
         let app = App::reading(&self.auth.begin_totp(who, "Gateward").await.unwrap().uri);
         let code = app.code(self.clock.now());
-        let codes = self.auth.confirm_totp(&caller(), who, &code).await.unwrap();
-        (signed_in, app, codes)
+        let enrolled = self.auth.confirm_totp(&caller(), who, &code).await.unwrap();
+        (signed_in, app, enrolled.recovery_codes)
+    }
+
+    /// A session of Ada's whose password alone was shown, whatever her account asks for by now.
+    pub(crate) async fn older_session(&self) -> SignedIn {
+        let user = self.auth.find_user("ada@example.com").await.unwrap();
+        self.auth
+            .open_session(&caller(), user, Proof::password())
+            .await
+            .unwrap()
     }
 
     /// How refreshes ended so far: `repeated=1 rotated=2`.
@@ -347,6 +358,9 @@ impl SessionStore for Switched<dyn SessionStore> {
     }
     async fn move_to_epoch(&self, id: SessionId, epoch: Epoch) -> Result<bool, StoreError> {
         self.up()?.move_to_epoch(id, epoch).await
+    }
+    async fn prove(&self, id: SessionId, auth_time: Timestamp, amr: &[Amr]) -> Result<Option<Session>, StoreError> {
+        self.up()?.prove(id, auth_time, amr).await
     }
     async fn page(&self, from: &Bookmark, limit: u32) -> Result<Page, StoreError> {
         self.up()?.page(from, limit).await

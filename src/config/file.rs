@@ -16,7 +16,7 @@ use super::values::{
     BasePath, FilePath, Filter, Issuer, MailAt, Name, Plain, Positive, ProviderId, RoutePath, SharedWith, SiteName,
     Size, Span, StoreAt, SupportLink,
 };
-use super::words::{CredentialKind, PathException, Preset, Registration, TokenClaim, UserClaim};
+use super::words::{CredentialKind, PathException, Preset, Registration, Requirement, TokenClaim, UserClaim};
 use super::{
     Access, Algorithm, Claim, Color, HostPattern, LogTarget, OnReuse, Rate, RevocationMode, RouteKind, Target,
 };
@@ -268,6 +268,8 @@ table! {
         strip_prefix: Written<bool> = "false",
         auth: Written<Access> = "required",
         roles: List<Role> = "[]",
+        require: Maybe<Requirement> = absent,
+        max_age: Maybe<Positive> = absent,
         kind: Written<RouteKind> = "auto",
         credentials: List<CredentialKind> = "[\"cookie\", \"bearer\"]",
         revocation: Written<RevocationMode> = "cached",

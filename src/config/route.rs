@@ -1,5 +1,7 @@
 //! `[[routes]]`: which requests go where, what they need, and what the upstream is told.
 
+use std::time::Duration;
+
 use http::{HeaderName, Method};
 
 use super::Cors;
@@ -24,6 +26,10 @@ pub struct Route {
     pub access: Access,
     /// Any of these is needed; empty means none is.
     pub roles: Vec<Role>,
+    /// Whether the sign-in must have been with two factors.
+    pub two_factors: bool,
+    /// How long ago the sign-in may be, where that matters.
+    pub max_age: Option<Duration>,
     /// How refusals look.
     pub kind: RouteKind,
     /// Whether the access cookie counts.

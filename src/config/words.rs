@@ -29,6 +29,7 @@ words! {
     Algorithm { "RS256" => Self::Rs256, "ES256" => Self::Es256, "EdDSA" => Self::EdDsa }
     OnReuse { "family" => Self::Family, "user" => Self::User }
     Access { "public" => Self::Public, "optional" => Self::Optional, "required" => Self::Required }
+    Requirement { "mfa" => Self::TwoFactors }
     RouteKind { "web" => Self::Web, "api" => Self::Api, "auto" => Self::Auto }
     RevocationMode { "cached" => Self::Cached, "strict" => Self::Strict, "off" => Self::Off }
     Claim {
@@ -51,6 +52,12 @@ words! {
 pub(super) enum Registration {
     Open,
     Closed,
+}
+
+/// What a route may ask for beyond a sign-in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Requirement {
+    TwoFactors,
 }
 
 /// An element of `tokens.claims`.

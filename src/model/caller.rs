@@ -10,6 +10,8 @@ pub struct Caller {
     pub ip: IpAddr,
     /// The browser's own words for itself, at most 256 characters, controls taken out.
     pub user_agent: Arc<str>,
+    /// What the browser keeps of a sign-in before, as it came; only our own endpoints look for it.
+    pub device: Option<Arc<str>>,
     /// The request's id, as in `X-Request-Id` and every log line.
     pub request_id: Arc<str>,
 }

@@ -35,10 +35,16 @@ impl Proof {
 
     /// The same and a second factor of another kind.
     #[must_use]
-    pub fn with_second(mut self, words: &[&str]) -> Self {
-        for word in words.iter().copied().chain([MFA]) {
+    pub fn with_second(self, words: &[&str]) -> Self {
+        self.and(words).and(&[MFA])
+    }
+
+    /// The same and more of it.
+    #[must_use]
+    pub fn and(mut self, words: &[&str]) -> Self {
+        for word in words {
             if !says(&self.0, word) {
-                self.0.push(Amr(word.to_owned()));
+                self.0.push(Amr((*word).to_owned()));
             }
         }
         self

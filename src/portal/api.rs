@@ -22,7 +22,9 @@ use super::shape::{
     ChangePassword, Confirm, Granted, Listed, Listing, Login, Me, Present, Refresh, Register, Registered, Transport,
     UserView, unused_life,
 };
+use crate::auth::devices::KNOWN_FOR;
 use crate::auth::entry::Entered;
+use crate::auth::step_up::Raised;
 use crate::auth::{Auth, AuthError, SignedIn};
 use crate::config::RevocationMode;
 use crate::model::credential::Password;
@@ -122,6 +124,7 @@ impl Api {
             Endpoint::OpenApi => Ok(public(self.description.clone(), DESCRIPTION_LIFE)),
             Endpoint::Jwks => self.jwks(),
             Endpoint::MfaVerify => self.verify_second_step(ask, intake::read(headers, body).await?).await,
+            Endpoint::StepUp => self.step_up(ask, intake::read_optional(headers, body).await?).await,
             Endpoint::Mfa => self.factors(ask).await,
             Endpoint::MfaTotp if ask.head.method == Method::DELETE => self.remove_totp(ask).await,
             Endpoint::MfaTotp => self.begin_totp(ask).await,
@@ -271,7 +274,7 @@ impl Api {
     }
 }
 
-/// The two cookies of somebody who is signed in, living as long as the session does unused.
+/// The cookies of somebody who is signed in, living as long as the session does unused; and, after a sign-in, what makes the device known.
 ///
 /// # Errors
 /// A token of ours holds what no cookie may: that should not happen.
@@ -279,8 +282,17 @@ pub(super) fn cookies_of(signed_in: &SignedIn) -> Result<Vec<HeaderValue>, Probl
     let life = unused_life(&signed_in.session);
     let access = cookie::set(cookie::ACCESS, &signed_in.access.jwt, life);
     let refresh = cookie::set(cookie::REFRESH, signed_in.refresh.expose(), life);
-    let both: Option<Vec<HeaderValue>> = [access, refresh].into_iter().collect();
-    both.ok_or_else(|| internal(&AuthError::Internal("a token does not fit into a cookie".to_owned())))
+    let device = signed_in
+        .device
+        .as_ref()
+        .map(|word| cookie::set(cookie::DEVICE, word, KNOWN_FOR.as_secs()));
+    let all: Option<Vec<HeaderValue>> = [access, refresh].into_iter().chain(device).collect();
+    all.ok_or_else(|| internal(&AuthError::Internal("a token does not fit into a cookie".to_owned())))
+}
+
+/// The cookie of a session that goes on with a token that says more.
+pub(super) fn raised_cookie(raised: &Raised) -> Option<HeaderValue> {
+    cookie::set(cookie::ACCESS, &raised.access.jwt, unused_life(&raised.session))
 }
 
 /// The lines that take both cookies away.

@@ -26,6 +26,7 @@ pub(super) const PLACES: &[Place] = &[
     ("/password", |_| Endpoint::Password),
     ("/sessions", |_| Endpoint::Sessions),
     ("/sessions/{id}", |id| Endpoint::Session(id.parse().ok().map(SessionId))),
+    ("/step-up", |_| Endpoint::StepUp),
     ("/mfa", |_| Endpoint::Mfa),
     ("/mfa/verify", |_| Endpoint::MfaVerify),
     ("/mfa/totp", |_| Endpoint::MfaTotp),
@@ -50,6 +51,8 @@ pub(super) enum Endpoint {
     Session(Option<SessionId>),
     OpenApi,
     Jwks,
+    /// Proving more, or once more.
+    StepUp,
     /// The second step of a sign-in.
     MfaVerify,
     /// What somebody has beside their password.
@@ -101,6 +104,7 @@ impl Endpoint {
             Self::Session(_) => "auth.session",
             Self::OpenApi => "auth.openapi",
             Self::Jwks => "auth.jwks",
+            Self::StepUp => "auth.step_up",
             Self::MfaVerify => "auth.mfa_verify",
             Self::Mfa => "auth.mfa",
             Self::MfaTotp => "auth.mfa_totp",
@@ -118,6 +122,7 @@ impl Endpoint {
             | Self::Logout
             | Self::LogoutAll
             | Self::Password
+            | Self::StepUp
             | Self::MfaVerify
             | Self::MfaConfirm
             | Self::MfaRecovery => "POST, OPTIONS",

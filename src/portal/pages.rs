@@ -13,8 +13,10 @@ mod path;
 mod registration;
 mod reply;
 mod second_step;
+mod security;
 mod sign_in;
 mod sign_out;
+mod step_up;
 mod turn_away;
 pub mod view;
 mod visit;
@@ -141,6 +143,7 @@ impl Pages {
             Page::Register if reads => self.show_registration(visit),
             Page::SignOut if reads => self.show_sign_out(visit).await,
             Page::Account if reads => self.show_account(visit).await,
+            Page::Security if reads => self.show_security(visit).await,
             _ if visit.head.method != Method::POST => {
                 let allow = HeaderValue::from_static("GET, HEAD, POST");
                 Err(Problem::new(Code::MethodNotAllowed, "Open this page with GET.").allow(allow))
@@ -159,6 +162,7 @@ impl Pages {
             Page::SignIn => self.sign_in(visit, form).await,
             Page::Register => self.register(visit, form).await,
             Page::SignOut => self.sign_out(visit, form).await,
+            Page::Security => self.change_security(visit, form).await,
             _ => self.change_account(visit, form).await,
         }
     }

@@ -12,6 +12,9 @@ use http::uri::{Authority, PathAndQuery};
 /// Longer addresses are not remembered.
 const LONGEST: usize = 2048;
 
+/// Pages of ours that somebody may be on their way to; the others would send them round in circles.
+const STAYS: [&str; 2] = ["/account", "/security"];
+
 /// A place that it is safe to send a browser to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReturnTo(String);
@@ -72,7 +75,7 @@ impl Places {
         })
     }
 
-    /// A path of one of the sites behind us, or the account page; the other pages of ours would send the person round in circles.
+    /// A path of one of the sites behind us, or a page of ours that one stays at.
     fn own_path(&self, text: &str) -> Option<ReturnTo> {
         let second = text.strip_prefix('/')?;
         if second.starts_with('/') || begins_with_a_disguise(second) {
@@ -82,7 +85,7 @@ impl Places {
         let ours = target
             .path()
             .strip_prefix(&self.base_path)
-            .is_some_and(|rest| (rest.is_empty() || rest.starts_with('/')) && rest != "/account");
+            .is_some_and(|rest| (rest.is_empty() || rest.starts_with('/')) && !STAYS.contains(&rest));
         (!ours && target.path().starts_with('/')).then(|| ReturnTo(target.to_string()))
     }
 

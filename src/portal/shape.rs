@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::intake::Shape;
 use crate::auth::SignedIn;
+use crate::auth::step_up::Raised;
 use crate::model::session::{Amr, Session, SessionId};
 use crate::model::user::{Email, Role, User, UserId};
 
@@ -154,6 +155,20 @@ impl<'a> Granted<'a> {
             refresh_token: in_body.then(|| signed_in.refresh.expose()),
             refresh_expires_in: in_body.then(|| unused_life(&signed_in.session)),
             user: UserView::of(&signed_in.user),
+        }
+    }
+}
+
+impl<'a> Granted<'a> {
+    /// A session that goes on with the refresh token that it has.
+    pub(super) fn raised(raised: &'a Raised) -> Self {
+        Self {
+            access_token: &raised.access.jwt,
+            token_type: "Bearer",
+            expires_in: raised.access.expires_in.as_secs(),
+            refresh_token: None,
+            refresh_expires_in: None,
+            user: UserView::of(&raised.user),
         }
     }
 }

@@ -14,12 +14,13 @@ use http::{HeaderMap, Method, Uri};
 use super::Found;
 use super::headers::wanted_upgrade;
 use crate::config::{Access, RevocationMode};
+use crate::model::proof;
 use crate::token::verify::Verified;
 use crate::token::{Rejected, Tokens};
 use crate::wire::cookie::{self, Ours};
 use crate::wire::origin::Origin;
 use crate::wire::reply::{Code, Problem};
-use crate::wire::{cors, site};
+use crate::wire::{cors, site, step_up};
 
 /// Leave to forward one request. Only this file can make one.
 #[derive(Debug)]
@@ -46,6 +47,8 @@ pub enum Refused {
     Renewable,
     /// No credential, or none that counts; `no_token` or `invalid_token`. A page is sent to sign in, everything else gets the problem.
     Unauthenticated(Problem),
+    /// Known, and what they have proved is not enough here, or too long ago. A page is taken through the missing step and back, everything else gets the problem.
+    Insufficient(Problem),
     /// Known, but not allowed; cross-site; doubled cookies; a store that is needed and does not answer: everything that signing in would not mend.
     Denied(Problem),
 }
@@ -110,7 +113,7 @@ impl Gate {
             (_, Some(token)) => self.by_bearer(found, knock, token).await?,
             (_, None) => self.by_cookie(found, knock).await?,
         };
-        allow(found, seen)
+        self.suffices(found, allow(found, seen)?)
     }
 
     /// The bearer token is nobody's business here, except that one of ours must not leak to the upstream.
@@ -125,13 +128,33 @@ impl Gate {
             }
             _ => self.by_cookie(found, knock).await?,
         };
-        allow(
-            found,
-            Seen {
-                keep_authorization,
-                ..seen
-            },
-        )
+        let seen = Seen {
+            keep_authorization,
+            ..seen
+        };
+        self.suffices(found, allow(found, seen)?)
+    }
+
+    /// Whether somebody who may pass has proved as much as the route asks for, and recently enough. It comes last: whom no proof would help is told so.
+    fn suffices(&self, found: &Found, seen: Seen) -> Result<Seen, (Refused, Reason)> {
+        let route = &found.route;
+        let Some(who) = seen
+            .who
+            .as_ref()
+            .filter(|_| route.two_factors || route.max_age.is_some())
+        else {
+            return Ok(seen);
+        };
+        let who = &who.identity;
+        let two = !route.two_factors || proof::is_multi(&who.amr);
+        let recent = route
+            .max_age
+            .is_none_or(|most| self.tokens.now().since(who.auth_time) <= most);
+        if two && recent {
+            return Ok(seen);
+        }
+        let problem = step_up::problem(route.two_factors, route.max_age);
+        Err((Refused::Insufficient(problem), "insufficient"))
     }
 
     async fn is_ours(&self, bearer: &str) -> bool {

@@ -35,6 +35,8 @@ pub(super) fn route() -> Route {
         strip_prefix: false,
         access: Access::Public,
         roles: Vec::new(),
+        two_factors: false,
+        max_age: None,
         kind: RouteKind::Auto,
         accept_cookie: true,
         accept_bearer: true,
@@ -70,6 +72,7 @@ pub(super) fn origin(trusted: bool) -> Origin {
         caller: Caller {
             ip: [203, 0, 113, 9].into(),
             user_agent: "test".into(),
+            device: None,
             request_id: Arc::from("0190a3b2-7c4d-7e5f-8a9b-0c1d2e3f4a5b"),
         },
         peer: [192, 0, 2, 1].into(),

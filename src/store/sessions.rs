@@ -14,7 +14,7 @@ use subtle::ConstantTimeEq;
 
 use super::StoreError;
 use crate::model::clock::Timestamp;
-use crate::model::session::{Generation, Session, SessionId};
+use crate::model::session::{Amr, Generation, Session, SessionId};
 use crate::model::user::{Epoch, UserId};
 
 /// A refresh token whose MAC was found genuine, asking for its successor.
@@ -126,6 +126,8 @@ pub trait SessionStore: Send + Sync + std::fmt::Debug {
     async fn end_all(&self, user: UserId, except: Option<SessionId>) -> Result<Vec<SessionId>, StoreError>;
     /// Lets one session live on in a new epoch of its user. `false`: no such session.
     async fn move_to_epoch(&self, id: SessionId, epoch: Epoch) -> Result<bool, StoreError>;
+    /// Notes that the person has proved themselves once more, when and how; returns the session as it stands then. `None`: no such session.
+    async fn prove(&self, id: SessionId, auth_time: Timestamp, amr: &[Amr]) -> Result<Option<Session>, StoreError>;
     /// About `limit` sessions from `from` on, in an order of the store's own. Whoever walks to the end sees each session that was there all the while at
     /// least once: for a move to another store.
     async fn page(&self, from: &Bookmark, limit: u32) -> Result<Page, StoreError>;

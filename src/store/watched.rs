@@ -18,7 +18,7 @@ use super::sessions::{Bookmark, Page, Rotate, Rotation, SessionStore};
 use crate::model::clock::Timestamp;
 use crate::model::credential::{Account, PasswordHash};
 use crate::model::factor::{Factor, FactorId, FactorKind, Link};
-use crate::model::session::{Session, SessionId, TokenId};
+use crate::model::session::{Amr, Session, SessionId, TokenId};
 use crate::model::user::{Email, Epoch, Role, User, UserId};
 use crate::telemetry::Metrics;
 
@@ -269,6 +269,10 @@ impl<S: SessionStore> SessionStore for Watched<S> {
 
     async fn move_to_epoch(&self, id: SessionId, epoch: Epoch) -> Result<bool, StoreError> {
         self.watch.call(self.backend.move_to_epoch(id, epoch)).await
+    }
+
+    async fn prove(&self, id: SessionId, auth_time: Timestamp, amr: &[Amr]) -> Result<Option<Session>, StoreError> {
+        self.watch.call(self.backend.prove(id, auth_time, amr)).await
     }
 
     async fn page(&self, from: &Bookmark, limit: u32) -> Result<Page, StoreError> {

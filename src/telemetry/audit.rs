@@ -139,6 +139,7 @@ mod tests {
         let caller = Caller {
             ip: "2001:db8::1".parse().unwrap(),
             user_agent: "Mozilla \"quoted\"".into(),
+            device: None,
             request_id: "r-7".into(),
         };
         let event = Event {

@@ -11,6 +11,9 @@ pub const ACCESS: &str = "__Host-gateward";
 /// The refresh token.
 pub const REFRESH: &str = "__Host-gateward-refresh";
 
+/// What makes a device known to an account.
+pub const DEVICE: &str = "__Host-gateward-device";
+
 /// Our cookies as a request carries them.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Ours<'a> {

@@ -115,6 +115,7 @@ pub fn read(
         caller: Caller {
             ip,
             user_agent: user_agent(headers),
+            device: None,
             request_id,
         },
         peer: peer.ip,

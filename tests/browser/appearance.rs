@@ -10,6 +10,7 @@ use sqlx::{ConnectOptions, Connection};
 
 use crate::driver::Browser;
 use crate::site::{account, sign_in, signed_in, upstream, world_with};
+use crate::world::authenticator::App;
 use crate::world::{Upstream, World};
 
 const ADA: &str = "ada.lovelace@example.com";
@@ -66,6 +67,7 @@ fn visit_every_page(mut judge: impl FnMut(&Browser, &str)) {
     judge(&person, "sign-out");
     person.follow("form .main");
     judge(&person, "signed-out");
+    second_step(&world, &mut judge);
     kept(&world, &phone, &mut judge);
     store_in_use(&world, &phone, &mut judge);
     let refusing = Browser::start();
@@ -75,6 +77,33 @@ fn visit_every_page(mut judge: impl FnMut(&Browser, &str)) {
     judge(&refusing, "cookies-refused");
     limited(&at("/auth/login"), &stranger);
     judge(&stranger, "error-429");
+}
+
+fn second_step(world: &World, judge: &mut impl FnMut(&Browser, &str)) {
+    const MAE: &str = "mae@example.com";
+    account(world, MAE);
+    let browser = signed_in(world, MAE);
+    let at = |path: &str| format!("{}{path}", world.origin());
+    browser.open(&at("/auth/login?prove=again&max_age=0"));
+    judge(&browser, "prove-again");
+    browser.open(&at("/auth/security?need=mfa"));
+    judge(&browser, "security-needed");
+    browser.follow("button[value=begin_totp]");
+    judge(&browser, "totp-setup");
+    let secret = browser.text_of("#secret").replace(' ', "");
+    let app = App::reading(&format!("otpauth://totp/Gateward:mae?secret={secret}&issuer=Gateward"));
+    browser.fill("#code", &app.code(0));
+    browser.follow("form .main");
+    judge(&browser, "recovery-codes");
+    browser.open(&at("/auth/security"));
+    judge(&browser, "security");
+    browser.open(&at("/auth/logout"));
+    browser.follow("form .main");
+    browser.open(&at("/auth/login"));
+    sign_in(&browser, MAE);
+    judge(&browser, "second-step");
+    browser.follow(".aside .link");
+    judge(&browser, "second-step-recovery");
 }
 
 fn slow_down(upstream: &mut Upstream) {

@@ -14,6 +14,7 @@ mod forgery;
 mod journey;
 mod kept;
 mod return_to;
+mod second_factor;
 mod site;
 #[path = "../it"]
 #[allow(

@@ -25,6 +25,7 @@ mod refresh;
 mod renewal;
 mod rest;
 mod revocation;
+mod second_factor;
 mod secrets;
 mod security_table;
 mod server;

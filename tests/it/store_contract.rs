@@ -129,6 +129,7 @@ macro_rules! sessions_contract {
                     a_race_with_the_end_never_revives_a_session,
                     all_sessions_of_a_user_end_except_one,
                     one_session_moves_on_to_a_new_epoch,
+                    a_later_proof_stands_in_the_record_whoever_rotates_it_meanwhile,
                     sessions_that_are_over_are_purged_and_no_others,
                     sessions_outlive_the_process,
                 }

@@ -3,6 +3,7 @@
 //! Whatever secret passes through a world's clients is remembered, and when the world ends its logs, metrics and problem documents are searched for
 //! them: the promise that no secret is ever written anywhere is so part of every test.
 
+pub mod authenticator;
 pub mod certificate;
 pub mod client;
 pub mod clock;

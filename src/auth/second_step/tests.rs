@@ -29,17 +29,18 @@ impl Ada {
     }
 
     async fn totp(&self, token: &str, code: &str) -> Result<SignedIn, AuthError> {
-        self.world
-            .auth
-            .take_second_step(&caller(), token, Typed::Totp(code))
-            .await
+        self.take(token, Typed::Totp(code)).await
     }
 
     async fn recovery(&self, token: &str, code: &str) -> Result<SignedIn, AuthError> {
-        self.world
-            .auth
-            .take_second_step(&caller(), token, Typed::Recovery(code))
-            .await
+        self.take(token, Typed::Recovery(code)).await
+    }
+
+    async fn take(&self, token: &str, typed: Typed<'_>) -> Result<SignedIn, AuthError> {
+        match self.world.auth.take_second_step(&caller(), token, typed).await? {
+            Completed::SignedIn(signed_in) => Ok(*signed_in),
+            Completed::Raised(_) => panic!("nobody was signed in before"),
+        }
     }
 
     /// A code that is right now.
@@ -65,7 +66,7 @@ async fn begin(world: &World) -> SecondStep {
 }
 
 #[track_caller]
-fn is_wrong(outcome: Result<SignedIn, AuthError>) {
+fn is_wrong<T>(outcome: Result<T, AuthError>) {
     assert!(matches!(outcome, Err(AuthError::WrongCode)));
 }
 

@@ -91,6 +91,8 @@ fn route(reader: &mut Reader, file: &file::Route, around: &Surroundings<'_>) -> 
         strip_prefix: file.strip_prefix.value,
         access: file.auth.value,
         roles: file.roles.value.iter().map(|role| role.value.clone()).collect(),
+        two_factors: file.require.is_some(),
+        max_age: file.max_age.as_ref().map(|age| age.value.0),
         kind: file.kind.value,
         accept_cookie: accepts(CredentialKind::Cookie),
         accept_bearer: accepts(CredentialKind::Bearer),
@@ -166,9 +168,10 @@ fn access(reader: &mut Reader, file: &file::Route, around: &Surroundings<'_>) {
     if file.auth.broken || file.roles.value.is_empty() {
         // Nothing to judge.
     } else if access != Access::Required {
-        let word = if access == Access::Public { "public" } else { "optional" };
-        let message =
-            format!("asks for roles on a route that is {word}; write `auth = \"required\"` or take the roles out");
+        let message = format!(
+            "asks for roles on a route that is {}; write `auth = \"required\"` or take the roles out",
+            word(access)
+        );
         reader.mistake(&file.roles.place, message);
     } else if !around.claim_roles {
         reader.mistake(
@@ -176,11 +179,32 @@ fn access(reader: &mut Reader, file: &file::Route, around: &Surroundings<'_>) {
             "tokens do not say roles; put \"roles\" into `tokens.claims`",
         );
     }
+    let strict = [
+        file.require.as_ref().map(|written| &written.place),
+        file.max_age.as_ref().map(|written| &written.place),
+    ];
+    for place in strict.into_iter().flatten() {
+        if access != Access::Required && !file.auth.broken {
+            let message = format!(
+                "asks how somebody signed in on a route that is {}; write `auth = \"required\"` or take it out",
+                word(access)
+            );
+            reader.mistake(place, message);
+        }
+    }
     if file.credentials.value.is_empty() && !file.credentials.broken && access != Access::Public {
         reader.mistake(
             &file.credentials.place,
             "accepts no credential, so nobody could pass; write \"cookie\", \"bearer\" or both",
         );
+    }
+}
+
+fn word(access: Access) -> &'static str {
+    match access {
+        Access::Public => "public",
+        Access::Optional => "optional",
+        Access::Required => "required",
     }
 }
 

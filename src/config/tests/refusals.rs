@@ -214,6 +214,13 @@ fn routes_that_contradict_themselves_are_refused() {
         "routes[app].roles",
         "optional",
     );
+    for (lines, key) in [("require = \"mfa\"", "require"), ("max_age = \"10m\"", "max_age")] {
+        for access in ["public", "optional"] {
+            let text = route(&format!("auth = \"{access}\"\n{lines}"));
+            refuses(&text, 7, &format!("routes[app].{key}"), access);
+        }
+    }
+    refuses(&route("require = \"two\""), 6, "routes[app].require", "mfa");
     refuses(
         &route("credentials = []"),
         6,

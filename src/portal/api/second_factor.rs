@@ -1,12 +1,15 @@
-//! Second factors over the JSON face: the second step of a sign-in, an authenticator app, recovery codes.
+//! Second factors over the JSON face: the second step of a sign-in, step-up, an authenticator app, recovery codes.
 
 use http::StatusCode;
 
-use super::{Answer, Api, Ask, granted};
-use crate::auth::second_step::{SecondStep, Typed};
+use super::{Answer, Api, Ask, add_cookies, bearer, granted, raised_cookie};
+use crate::auth::second_step::{Completed, SecondStep, Typed};
+use crate::auth::step_up::{Missing, Raised, Wanted};
+use crate::model::credential::Password;
 use crate::portal::qr;
-use crate::portal::shape::factors::{Begun, Code, Codes, Factors, Method, Required, Verify};
-use crate::wire::reply;
+use crate::portal::shape::Granted;
+use crate::portal::shape::factors::{Added, Begun, Code, Codes, Factors, Method, Required, StepUp, Verify};
+use crate::wire::reply::{self, Code as Refusal, Problem};
 
 impl Api {
     pub(super) async fn verify_second_step(&self, ask: &Ask<'_>, body: Verify) -> Answer {
@@ -15,8 +18,30 @@ impl Api {
             Method::Recovery => Typed::Recovery(&body.code),
         };
         let caller = &ask.origin.caller;
-        let signed_in = self.auth.take_second_step(caller, &body.mfa_token, typed).await?;
-        granted(&signed_in, body.transport)
+        match self.auth.take_second_step(caller, &body.mfa_token, typed).await? {
+            Completed::SignedIn(signed_in) => granted(&signed_in, body.transport),
+            Completed::Raised(raised) => granted_again(ask, &raised),
+        }
+    }
+
+    /// Without a password: the second factor, if the account has one.
+    pub(super) async fn step_up(&self, ask: &Ask<'_>, body: Option<StepUp>) -> Answer {
+        let who = self.changer(ask).await?;
+        let Some(password) = body.unwrap_or_default().password else {
+            return match self.auth.missing(&who, Wanted::ONCE_MORE).await? {
+                Missing::Nothing(raised) => granted_again(ask, &raised),
+                Missing::SecondStep(step) => required(&step),
+                Missing::Password | Missing::Factor => {
+                    let words = "The account has no second factor; send its password.";
+                    Err(Problem::new(Refusal::BadRequest, words).into())
+                }
+            };
+        };
+        let password = Password::new(password);
+        match self.auth.prove_again(&ask.origin.caller, &who, password).await? {
+            Ok(raised) => granted_again(ask, &raised),
+            Err(step) => required(&step),
+        }
     }
 
     pub(super) async fn factors(&self, ask: &Ask<'_>) -> Answer {
@@ -34,8 +59,17 @@ impl Api {
 
     pub(super) async fn confirm_totp(&self, ask: &Ask<'_>, body: Code) -> Answer {
         let who = self.changer(ask).await?;
-        let recovery_codes = self.auth.confirm_totp(&ask.origin.caller, &who, &body.code).await?;
-        Ok(reply::json(StatusCode::OK, &Codes { recovery_codes }))
+        let enrolled = self.auth.confirm_totp(&ask.origin.caller, &who, &body.code).await?;
+        let raised = enrolled.raised.as_ref();
+        let added = Added {
+            recovery_codes: &enrolled.recovery_codes,
+            access_token: raised.map(|raised| raised.access.jwt.as_str()),
+        };
+        let mut response = reply::json(StatusCode::OK, &added);
+        if leans_on_cookies(ask) {
+            add_cookies(&mut response, raised.and_then(raised_cookie).into_iter().collect());
+        }
+        Ok(response)
     }
 
     pub(super) async fn remove_totp(&self, ask: &Ask<'_>) -> Answer {
@@ -54,4 +88,17 @@ impl Api {
 /// The first factor is right, and the account has a second.
 pub(super) fn required(step: &SecondStep) -> Answer {
     Ok(reply::json(StatusCode::OK, &Required::of(step)))
+}
+
+/// The access token of a session that goes on, over the way that the old one came.
+fn granted_again(ask: &Ask<'_>, raised: &Raised) -> Answer {
+    let mut response = reply::json(StatusCode::OK, &Granted::raised(raised));
+    if leans_on_cookies(ask) {
+        add_cookies(&mut response, raised_cookie(raised).into_iter().collect());
+    }
+    Ok(response)
+}
+
+fn leans_on_cookies(ask: &Ask<'_>) -> bool {
+    ask.cookies.access.is_some() && bearer(&ask.head.headers).is_ok_and(|bearer| bearer.is_none())
 }

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::operation::Operation;
 use crate::portal::endpoint::Endpoint;
-use crate::portal::shape::factors::{Begun, Code as FirstCode, Codes, Factors, Required, Verify};
+use crate::portal::shape::factors::{Added, Begun, Code as FirstCode, Codes, Factors, Required, StepUp, Verify};
 use crate::portal::shape::{ChangePassword, Confirm, Granted, Listing, Login, Me, Refresh, Register, Registered};
 use crate::wire::reply::Code;
 
@@ -59,6 +59,18 @@ pub(super) fn operations(endpoint: Endpoint) -> Vec<Operation> {
                 .and_moves_cookies()
                 .refuses(&[Code::InvalidCredentials]),
         ],
+        Endpoint::StepUp => vec![
+            post("stepUp", "Prove more, or once more; the session goes on")
+                .by_the_signed_in()
+                .may_read::<StepUp>()
+                .an_attempt()
+                .gives::<Entrance<'_>>(
+                    StatusCode::OK,
+                    "Proven, without a new refresh token; or a second factor is asked for.",
+                )
+                .and_moves_cookies()
+                .refuses(&[Code::InvalidCredentials]),
+        ],
         Endpoint::MfaVerify => vec![
             post("verifySecondStep", "Show the second factor, and be signed in")
                 .reads::<Verify>()
@@ -94,7 +106,8 @@ pub(super) fn operations(endpoint: Endpoint) -> Vec<Operation> {
             )
             .changes_factors()
             .reads::<FirstCode>()
-            .gives::<Codes>(StatusCode::OK, "Added; ten recovery codes in place of all others.")
+            .gives::<Added<'_>>(StatusCode::OK, "Added; ten recovery codes in place of all others.")
+            .and_moves_cookies()
             .refuses(&[Code::InvalidCode, Code::NotFound]),
         ],
         Endpoint::MfaRecovery => vec![

@@ -21,6 +21,7 @@ pub(in crate::portal) enum Page {
     Register,
     SignOut,
     Account,
+    Security,
     ChangePassword,
     Asset,
 }
@@ -37,6 +38,7 @@ impl Page {
             "/register" => Some(Self::Register),
             "/logout" => Some(Self::SignOut),
             "/account" => Some(Self::Account),
+            "/security" => Some(Self::Security),
             rest => rest.starts_with("/assets/").then_some(Self::Asset),
         }
     }
@@ -47,7 +49,7 @@ impl Page {
             Self::SignIn | Self::Register | Self::SignOut if method == Method::POST => {
                 navigation::is_urlencoded(headers)
             }
-            Self::Account => true,
+            Self::Account | Self::Security => true,
             _ => method == Method::GET || method == Method::HEAD,
         }
     }
@@ -60,6 +62,7 @@ impl Page {
             Self::Register => "auth.register",
             Self::SignOut => "auth.logout",
             Self::Account => "auth.account",
+            Self::Security => "auth.security",
             Self::ChangePassword => "auth.change_password",
             Self::Asset => "auth.asset",
         }

@@ -11,7 +11,7 @@ use super::visit::Visit;
 use super::{Answer, Pages};
 use crate::auth::AuthError;
 use crate::auth::entry::Entered;
-use crate::auth::second_step::Typed;
+use crate::auth::second_step::{Completed, Typed};
 use crate::model::factor::FactorKind;
 use crate::portal::form::Form;
 use crate::portal::refusal;
@@ -48,7 +48,8 @@ impl Pages {
             Ok(way) => {
                 let taken = self.auth.take_second_step(&visit.origin.caller, &token, typed(way));
                 match taken.await {
-                    Ok(signed_in) => return self.signed_in(visit, &signed_in, &draft).await,
+                    Ok(Completed::SignedIn(signed_in)) => return self.signed_in(visit, &signed_in, &draft).await,
+                    Ok(Completed::Raised(raised)) => return self.raised(visit, &raised, &draft).await,
                     Err(error) => (way, Some(error)),
                 }
             }
@@ -84,7 +85,7 @@ impl Pages {
         Ok(response)
     }
 
-    fn second_step_form(
+    pub(super) fn second_step_form(
         &self,
         visit: &mut Visit<'_>,
         status: StatusCode,
@@ -119,7 +120,7 @@ impl Pages {
 }
 
 /// Those that are typed in, in the order they are offered.
-fn ways(methods: &[FactorKind]) -> Vec<Way> {
+pub(super) fn ways(methods: &[FactorKind]) -> Vec<Way> {
     let way = |kind: &FactorKind| match kind {
         FactorKind::Totp => Some(Way::Totp),
         FactorKind::Recovery => Some(Way::Recovery),

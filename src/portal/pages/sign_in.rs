@@ -50,8 +50,12 @@ impl Pages {
     pub(super) async fn show_sign_in(&self, visit: &mut Visit<'_>) -> Answer {
         let place = self.place(visit, &visit.query("return_to"));
         // Whether the stores answer shows when the form is sent; until then it can be filled in.
-        if let Ok(Some(who)) = self.who(visit, RevocationMode::Cached).await {
+        let anew = !visit.query("anew").is_empty();
+        if let (false, Ok(Some(who))) = (anew, self.who(visit, RevocationMode::Cached).await) {
             match self.auth.me(&who).await {
+                Ok(_) if let Some(wanted) = Self::wanted(visit) => {
+                    return self.show_step_up(visit, &who, wanted, place.as_ref()).await;
+                }
                 Ok(_) => return self.go_on(visit, place.as_ref()),
                 Err(AuthError::SessionOver { dead: true }) => visit.cookies = api::cleared(),
                 Err(_) => {}
@@ -81,6 +85,9 @@ impl Pages {
         if !form.get("step").is_empty() {
             return self.second_step(visit, form, draft).await;
         }
+        if !form.get("again").is_empty() {
+            return self.prove_again(visit, form, draft).await;
+        }
         if only_shows(form) {
             return self.sign_in_form(visit, StatusCode::OK, draft);
         }
@@ -95,6 +102,11 @@ impl Pages {
     pub(super) async fn signed_in(&self, visit: &mut Visit<'_>, signed_in: &SignedIn, draft: &Draft<'_>) -> Answer {
         self.leave_former_session(visit).await;
         visit.cookies.extend(api::cookies_of(signed_in)?);
+        self.take_along(visit, draft)
+    }
+
+    /// On to where they were going, or to what they were sending.
+    pub(super) fn take_along(&self, visit: &mut Visit<'_>, draft: &Draft<'_>) -> Answer {
         let kept = draft
             .kept
             .and_then(|kept| self.sealer.open(&visit.browser, kept, self.clock.now()));

@@ -36,6 +36,19 @@ impl Shape for Verify {
     const SHAPE: &'static str = r#"Send {"mfa_token": "…", "method": "totp" or "recovery", "code": "…"}, and "transport": "body" to get the refresh token in the answer instead of cookies."#;
 }
 
+/// What a signed-in person proves themselves with once more.
+#[derive(Default, Deserialize, JsonSchema)]
+pub(in crate::portal) struct StepUp {
+    /// Left out where the account has a second factor, which is then asked for.
+    #[schemars(extend("format" = "password"))]
+    #[serde(default)]
+    pub(in crate::portal) password: Option<String>,
+}
+
+impl Shape for StepUp {
+    const SHAPE: &'static str = r#"Send {"password": "…"}, or no body where the account has a second factor."#;
+}
+
 /// The first code of an authenticator app.
 #[derive(Deserialize, JsonSchema)]
 #[schemars(rename = "FirstCode")]
@@ -103,6 +116,17 @@ impl Begun {
 #[schemars(rename = "RecoveryCodes")]
 pub(in crate::portal) struct Codes {
     pub(in crate::portal) recovery_codes: Vec<String>,
+}
+
+/// An authenticator app that was added.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Enrolled")]
+pub(in crate::portal) struct Added<'a> {
+    /// New ones, which are not shown again.
+    pub(in crate::portal) recovery_codes: &'a [String],
+    /// One that says that two factors were shown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::portal) access_token: Option<&'a str>,
 }
 
 /// What somebody has beside their password.

@@ -1,4 +1,4 @@
-//! A session as one Redis string: a head of fixed width that the rotating script reads and writes, then what never changes.
+//! A session as one Redis string: a head of fixed width that the rotating script reads and writes, then what seldom changes.
 //!
 //! One string costs half of what a hash of the same fields does, and a session is always needed whole.
 
@@ -32,7 +32,13 @@ pub(super) fn encode(session: &Session) -> Vec<u8> {
     record.extend(session.epoch.0.to_be_bytes());
     record.extend(session.user.0.as_bytes());
     record.extend(moment(session.created_at));
-    record.extend(moment(session.auth_time));
+    record.extend(encode_proof(session));
+    record
+}
+
+/// What stands at the end: when and how the person proved themselves, and what never changes.
+pub(super) fn encode_proof(session: &Session) -> Vec<u8> {
+    let mut record = session.auth_time.as_millis().min(LAST_MOMENT).to_be_bytes().to_vec();
     let amr: Vec<&str> = session.amr.iter().map(|amr| amr.0.as_str()).collect();
     let words = serde_json::json!([amr, session.ip, session.user_agent]);
     record.extend(words.to_string().bytes());

@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::link::Ask;
 use super::{MARGIN, Redis, millis, record};
 use crate::model::clock::Timestamp;
-use crate::model::session::{Session, SessionId};
+use crate::model::session::{Amr, Session, SessionId};
 use crate::model::user::{Epoch, UserId};
 use crate::store::StoreError;
 use crate::store::sessions::{Bookmark, Page, Rotate, Rotation, SessionStore};
@@ -121,6 +121,23 @@ impl SessionStore for Redis {
         let mut script = self.scripts.epoch.key(&key);
         script.arg(epoch.0);
         self.send(Ask::Script(&script, &key), true).await
+    }
+
+    /// What is written anew is written by nobody else, so it may rest on a record that is rotated meanwhile.
+    async fn prove(&self, id: SessionId, auth_time: Timestamp, amr: &[Amr]) -> Result<Option<Session>, StoreError> {
+        let Some(session) = SessionStore::find(self, id).await? else {
+            return Ok(None);
+        };
+        let proven = Session {
+            auth_time,
+            amr: amr.to_vec(),
+            ..session
+        };
+        let key = record_key(id);
+        let mut script = self.scripts.prove.key(&key);
+        script.arg(record::encode_proof(&proven));
+        let record: Option<Vec<u8>> = self.send(Ask::Script(&script, &key), true).await?;
+        record.map(|record| self.decode(id, &record)).transpose()
     }
 
     async fn page(&self, from: &Bookmark, limit: u32) -> Result<Page, StoreError> {

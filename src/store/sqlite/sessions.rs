@@ -15,7 +15,7 @@ use super::Durability::{Lax, Synced};
 use super::columns::{bytes, millis, words};
 use super::{Query, Sqlite};
 use crate::model::clock::Timestamp;
-use crate::model::session::{Generation, Session, SessionId};
+use crate::model::session::{Amr, Generation, Session, SessionId};
 use crate::model::user::{Epoch, UserId};
 use crate::store::StoreError;
 use crate::store::pair::{Pair, PairStore};
@@ -78,6 +78,14 @@ impl SessionStore for Sqlite {
             .bind(bytes(id.0))
             .bind(i64::from(epoch.0));
         Ok(self.change(Synced, update).await? > 0)
+    }
+
+    async fn prove(&self, id: SessionId, auth_time: Timestamp, amr: &[Amr]) -> Result<Option<Session>, StoreError> {
+        let update = query("UPDATE sessions SET auth_time = ?2, amr = ?3 WHERE id = ?1 RETURNING *")
+            .bind(bytes(id.0))
+            .bind(millis(auth_time))
+            .bind(words(amr.iter().map(|amr| amr.0.as_str())));
+        Ok(self.change_returning(Synced, update).await?.pop())
     }
 
     /// A bookmark is the id, in hex, that was seen last.

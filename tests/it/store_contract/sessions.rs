@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use gateward::model::clock::Timestamp;
 use gateward::model::credential::Account;
-use gateward::model::session::{Generation, Session, SessionId};
+use gateward::model::session::{Amr, Generation, Session, SessionId};
 use gateward::model::user::{Epoch, User, UserId};
 use gateward::store::sessions::{Rotate, Rotation, SessionStore};
 use tokio::task::JoinSet;
@@ -438,6 +438,32 @@ pub(super) async fn one_session_moves_on_to_a_new_epoch(bed: &impl Bed) {
     };
     assert_eq!(after.epoch, Epoch(4));
     assert_eq!(stored(&store, &left).await.unwrap().epoch, Epoch(3));
+}
+
+pub(super) async fn a_later_proof_stands_in_the_record_whoever_rotates_it_meanwhile(bed: &impl Bed) {
+    let store = bed.open().await.sessions;
+    let (proven, left) = (opened(&store).await, opened(&store).await);
+    let (later, amr) = (START.plus(DAY), ["pwd", "otp", "mfa"].map(|word| Amr(word.to_owned())));
+    let rotations = (1..=20).map(|generation| present(&store, &proven, generation, START));
+    let proofs = (0..20).map(|_| store.prove(proven.id, later, &amr));
+    let (_, proofs) = tokio::join!(
+        async {
+            for rotation in rotations {
+                rotation.await;
+            }
+        },
+        futures_util::future::join_all(proofs)
+    );
+    for proof in proofs {
+        let stands = proof.unwrap().expect("the session is there");
+        assert_eq!((stands.auth_time, stands.amr.as_slice()), (later, amr.as_slice()));
+    }
+    let stands = stored(&store, &proven).await.unwrap();
+    assert_eq!((stands.auth_time, stands.amr.as_slice()), (later, amr.as_slice()));
+    assert_eq!(stands.current, Generation(21), "no rotation was undone");
+    assert_eq!((&stands.user_agent, stands.ip), (&proven.user_agent, proven.ip));
+    assert_eq!(stored(&store, &left).await.unwrap(), left);
+    assert_eq!(store.prove(SessionId(fresh_id()), later, &amr).await.unwrap(), None);
 }
 
 pub(super) async fn sessions_that_are_over_are_purged_and_no_others(bed: &impl Bed) {

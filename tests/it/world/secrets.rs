@@ -13,7 +13,14 @@ pub struct Secrets {
 }
 
 /// Members of JSON bodies that hold secrets.
-const MEMBERS: &[&str] = &["password", "current", "new", "access_token", "refresh_token"];
+const MEMBERS: &[&str] = &[
+    "password",
+    "current",
+    "new",
+    "access_token",
+    "refresh_token",
+    "mfa_token",
+];
 
 impl Secrets {
     /// Remembers one value. Short ones would be found by chance.
@@ -72,8 +79,9 @@ pub fn no_path_of_ours_is_made_up(access_log: &[Value]) {
         let known = match rest.split_once('/') {
             Some(("sessions", id)) => id.parse::<uuid::Uuid>().is_ok(),
             Some(("assets", name)) => name.split_once('.').is_some_and(|(hash, _)| hash.len() == 16),
+            Some(("mfa", part)) => ["verify", "totp", "totp/confirm", "recovery"].contains(&part),
             Some(_) => rest == "logout/all",
-            None if rest == "openapi.json" => true,
+            None if ["openapi.json", "step-up"].contains(&rest) => true,
             None => rest.bytes().all(|byte| byte.is_ascii_lowercase()) && rest.len() < 10,
         };
         assert!(known, "the access log shows a path as it came: {path}");

@@ -2,7 +2,7 @@
 
 use askama::Template;
 
-use super::Complaint;
+use super::{Complaint, Moment};
 use crate::portal::pages::look::Look;
 
 /// The second step of a sign-in.
@@ -58,4 +58,82 @@ impl Way {
     fn is_recovery(self) -> bool {
         self == Self::Recovery
     }
+}
+
+/// The password once more.
+#[derive(Template)]
+#[template(path = "prove_again.html", config = "src/portal/askama.toml")]
+pub struct ProveAgain<'a> {
+    /// The frame around it.
+    pub look: &'a Look,
+    /// What went wrong the last time.
+    pub error: Option<Complaint>,
+    /// Proof that the form is ours.
+    pub form_token: String,
+    /// Who is signed in.
+    pub email: &'a str,
+    /// Where to go on to.
+    pub return_to: Option<&'a str>,
+    /// A form sealed until then.
+    pub kept: Option<&'a str>,
+}
+
+/// How one signs in.
+#[derive(Template)]
+#[template(path = "security.html", config = "src/portal/askama.toml")]
+pub struct Security<'a> {
+    /// The frame around it.
+    pub look: &'a Look,
+    /// What went wrong the last time.
+    pub error: Option<Complaint>,
+    /// What was done just now.
+    pub done: Option<&'a str>,
+    /// Whether a page that the person asked for needs a second step, which they do not have.
+    pub needed: bool,
+    /// Since when there is an authenticator app.
+    pub app: Option<Moment>,
+    /// When it was used last.
+    pub app_used: Option<Moment>,
+    /// How many recovery codes are unused.
+    pub codes_left: usize,
+    /// Proof that the forms are ours.
+    pub form_token: String,
+    /// Where to go on to.
+    pub return_to: Option<&'a str>,
+    /// Nothing; the forms share their hidden fields with others.
+    pub kept: Option<&'a str>,
+}
+
+/// An authenticator app about to be added.
+#[derive(Template)]
+#[template(path = "totp_setup.html", config = "src/portal/askama.toml")]
+pub struct TotpSetup<'a> {
+    /// The frame around it.
+    pub look: &'a Look,
+    /// What went wrong the last time.
+    pub error: Option<Complaint>,
+    /// Proof that the form is ours.
+    pub form_token: String,
+    /// Where to go on to.
+    pub return_to: Option<&'a str>,
+    /// Nothing; see `Security`.
+    pub kept: Option<&'a str>,
+    /// The secret as a QR code, in SVG of our own making.
+    pub qr: String,
+    /// The secret as text.
+    pub secret: String,
+}
+
+/// New recovery codes, shown this once.
+#[derive(Template)]
+#[template(path = "recovery_codes.html", config = "src/portal/askama.toml")]
+pub struct RecoveryCodes<'a> {
+    /// The frame around it.
+    pub look: &'a Look,
+    /// The codes.
+    pub codes: &'a [String],
+    /// Whether a second step has just been added.
+    pub added: bool,
+    /// Where to go on to.
+    pub next: Option<&'a str>,
 }
