@@ -8,6 +8,7 @@
 //! the making of any account that it saw, and each key; what is no newer and gone is passed over.
 
 mod accounts;
+mod factors;
 mod keys;
 
 use std::collections::HashSet;

@@ -8,12 +8,14 @@ use std::sync::Arc;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 
+use super::factors::newest_of;
 use super::{AT_ONCE, Count, Move, MoveError, PAGE, Part, Watcher, len};
 use crate::model::clock::Timestamp;
 use crate::model::credential::Account;
+use crate::model::factor::Factor;
 use crate::model::user::{Email, UserId};
 use crate::store::StoreError;
-use crate::store::accounts::{AccountStore, Added};
+use crate::store::accounts::AccountStore;
 
 /// How many addresses are named.
 const NAMED: usize = 5;
@@ -28,6 +30,15 @@ enum Outcome {
     Taken(Email),
 }
 
+/// How far an earlier run has come.
+#[derive(Clone, Copy, Default)]
+struct Done {
+    /// The making of the last account.
+    accounts: Option<Timestamp>,
+    /// The making of the last factor.
+    factors: Option<Timestamp>,
+}
+
 impl Move<'_> {
     pub(super) async fn move_accounts(&self, watcher: &mut dyn Watcher) -> Result<(), MoveError> {
         let total = self.from.accounts.tally().await.map_err(MoveError::From)?;
@@ -35,12 +46,17 @@ impl Move<'_> {
         let mut source = Walk::over(&self.from.accounts);
         let mut target = Walk::over(&self.to.accounts);
         let mark = self.mark("accounts").await?;
+        let factors_mark = self.mark("factors").await?;
         let done = match self.to.accounts.tally().await.map_err(MoveError::To)? {
             // Another database, made since: nobody was deleted there.
-            0 => None,
-            _ => self.done(&mark).await?,
+            0 => Done::default(),
+            _ => Done {
+                accounts: self.done(&mark).await?,
+                factors: self.done(&factors_mark).await?,
+            },
         };
         let (mut count, mut last_made) = (Count::default(), Timestamp::default());
+        let mut last_factor = Timestamp::default();
         let (mut taken, mut some_taken) = (0, Vec::new());
         loop {
             let mut batch = Vec::new();
@@ -49,15 +65,18 @@ impl Move<'_> {
                     break;
                 };
                 last_made = last_made.max(account.user.created_at);
+                let factors = self.from.factors.of_user(account.user.id).await;
+                let factors = factors.map_err(MoveError::From)?;
+                last_factor = newest_of(&factors).map_or(last_factor, |made| last_factor.max(made));
                 let known = target.come_to(account.user.id, &mut count.only_there).await;
-                batch.push((account, known.map_err(MoveError::To)?));
+                batch.push((account, factors, known.map_err(MoveError::To)?));
             }
             if batch.is_empty() {
                 break;
             }
             let seen = len(&batch);
             let outcomes: Vec<Outcome> = stream::iter(batch)
-                .map(|(account, known)| self.settle(account, known, done))
+                .map(|(account, factors, known)| self.settle(account, factors, known, done))
                 .buffer_unordered(AT_ONCE)
                 .try_collect()
                 .await
@@ -79,7 +98,10 @@ impl Move<'_> {
         }
         watcher.ends(&count);
         match taken {
-            0 => self.leave(&mark, last_made).await,
+            0 => {
+                self.leave(&factors_mark, last_factor).await?;
+                self.leave(&mark, last_made).await
+            }
             count => Err(MoveError::Taken {
                 count,
                 some: some_taken,
@@ -92,17 +114,21 @@ impl Move<'_> {
     async fn settle(
         &self,
         mut account: Account,
+        factors: Vec<Factor>,
         known: Option<Account>,
-        done: Option<Timestamp>,
+        done: Done,
     ) -> Result<Outcome, StoreError> {
         let target = &self.to.accounts;
         let Some(known) = known else {
-            if done.is_some_and(|last_made| account.user.created_at <= last_made) {
+            if done
+                .accounts
+                .is_some_and(|last_made| account.user.created_at <= last_made)
+            {
                 return Ok(Outcome::Gone);
             }
-            return match target.add(&account).await? {
-                Added::Added => Ok(Outcome::New),
-                Added::EmailTaken => Ok(Outcome::Taken(account.user.email)),
+            return match self.found(&account, &factors).await? {
+                true => Ok(Outcome::New),
+                false => Ok(Outcome::Taken(account.user.email)),
             };
         };
         if known.user.email != account.user.email {
@@ -112,8 +138,12 @@ impl Move<'_> {
         if order == Ordering::Greater {
             account.user.disabled_at = account.user.disabled_at.or(known.user.disabled_at);
         }
+        let renewed = order == Ordering::Greater && target.replace(&account, known.user.epoch).await?;
+        if renewed || order == Ordering::Equal {
+            self.merge(account.user.id, &factors, done.factors).await?;
+        }
         match order {
-            Ordering::Greater if target.replace(&account, known.user.epoch).await? => Ok(Outcome::Renewed),
+            Ordering::Greater if renewed => Ok(Outcome::Renewed),
             // A hash alone may differ: each sign-in may have made a stronger one.
             Ordering::Equal if account.user != known.user => Ok(Outcome::Differs(account.user.email)),
             _ => Ok(Outcome::There),
