@@ -31,6 +31,7 @@ use crate::store::StoreError;
 use crate::telemetry::AccessLog;
 use crate::telemetry::log::{self, LogError};
 use crate::token::{TokenError, Tokens};
+use crate::wire::trust::TrustError;
 use rooms::{Rooms, Use};
 
 /// The gateway cannot start, or a command cannot work.
@@ -75,6 +76,9 @@ pub enum AppError {
     /// The routes cannot be built.
     #[error(transparent)]
     Proxy(#[from] ProxyConfigError),
+    /// There is nobody to vouch for a provider.
+    #[error(transparent)]
+    Trust(#[from] TrustError),
     /// TLS cannot be set up.
     #[error(transparent)]
     Tls(#[from] TlsError),

@@ -4,6 +4,7 @@ pub mod deletion;
 pub mod devices;
 pub mod entry;
 pub mod factors;
+pub mod federation;
 pub mod hashing;
 pub mod import;
 pub mod login;
@@ -39,6 +40,7 @@ use crate::telemetry::audit::Event;
 use crate::telemetry::{Audit, Metrics};
 use crate::token::refresh::RefreshToken;
 use crate::token::{AccessToken, TokenError, Tokens};
+use federation::Federated;
 use hashing::{HashError, Hasher};
 use pace::Pace;
 use strength::Strength;
@@ -94,6 +96,12 @@ pub enum AuthError {
     /// Registration is closed.
     #[error("registration is closed")]
     RegistrationClosed,
+    /// Without it nobody could sign in to the account any more.
+    #[error("the last way in")]
+    LastWayIn,
+    /// Somebody else's word is not enough.
+    #[error(transparent)]
+    Federated(Federated),
     /// No such thing, or not theirs.
     #[error("not found")]
     NotFound,
@@ -128,6 +136,8 @@ pub struct SignedIn {
 pub struct Auth {
     registration: bool,
     default_roles: Vec<Role>,
+    /// The providers whose word counts.
+    issuers: Vec<String>,
     strength: Strength,
     lifetimes: Lifetimes,
     throttle: Throttle,
@@ -169,6 +179,7 @@ impl Auth {
         Ok(Self {
             registration: settings.registration,
             default_roles: settings.default_roles.clone(),
+            issuers: settings.providers.iter().map(|one| one.issuer.clone()).collect(),
             strength: Strength::new(&settings.password),
             lifetimes: Lifetimes {
                 idle: tokens_settings.refresh_idle,

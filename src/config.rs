@@ -75,6 +75,14 @@ pub struct Settings {
     pub routes: Vec<Route>,
 }
 
+impl Settings {
+    /// Where our own pages stand, for browsers and for others: `public_url` with `base_path`.
+    pub fn site(&self) -> String {
+        let url = self.server.public_url.to_string();
+        format!("{}{}", url.trim_end_matches('/'), self.auth.base_path)
+    }
+}
+
 /// Where the gateway listens and how much it bears.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Server {

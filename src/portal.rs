@@ -5,6 +5,7 @@ pub mod bounce;
 mod credential;
 pub mod csrf;
 mod endpoint;
+mod errand;
 pub mod form;
 mod intake;
 pub mod kept_form;
@@ -26,6 +27,7 @@ use crate::auth::{Auth, AuthError};
 use crate::config::{RouteKind, Settings};
 use crate::model::clock::Clock;
 use crate::model::secret::{NoEntropy, Secret};
+use crate::provider::Providers;
 use crate::token::Tokens;
 use crate::wire::origin::Origin;
 use crate::wire::reply::Problem;
@@ -70,16 +72,25 @@ impl Portal {
     pub fn new(
         settings: &Settings,
         auth: Arc<Auth>,
+        providers: Arc<Providers>,
         tokens: Arc<Tokens>,
         secret: &Secret,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, NoEntropy> {
-        let pages = Pages::new(settings, Arc::clone(&auth), Arc::clone(&tokens), secret, clock)?;
+        let pages = Pages::new(
+            settings,
+            Arc::clone(&auth),
+            Arc::clone(&providers),
+            Arc::clone(&tokens),
+            secret,
+            clock,
+        )?;
         let api = Api {
             base: settings.auth.base_path.clone(),
             public_url: settings.server.public_url.clone(),
             name: settings.portal.name.clone(),
             auth,
+            providers,
             tokens,
             description: openapi::document(&settings.auth.base_path, &settings.server.public_url),
         };
@@ -110,6 +121,7 @@ impl Portal {
     /// Whether a path is one of ours to the letter, with nothing in it that somebody made up.
     pub fn has(&self, path: &str) -> bool {
         match Endpoint::find(&self.api.base, path) {
+            Some(Endpoint::Provider) => self.pages.has(path),
             Some(endpoint) => endpoint.is_plain(),
             None => self.pages.has(path) || path == pages::NOT_THERE,
         }

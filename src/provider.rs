@@ -50,7 +50,7 @@ pub enum ProviderError {
 }
 
 /// All providers of a configuration.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Providers(Vec<Provider>);
 
 /// One provider.

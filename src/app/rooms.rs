@@ -12,6 +12,7 @@ use crate::gateway::Snapshot;
 use crate::model::clock::{Clock, SystemClock};
 use crate::model::secret::Secret;
 use crate::portal::Portal;
+use crate::provider::Providers;
 use crate::proxy::Proxy;
 use crate::store::Stores;
 use crate::telemetry::{Audit, Metrics};
@@ -108,9 +109,11 @@ impl Rooms {
     /// When its routes cannot be built.
     pub fn snapshot(&self, settings: &Arc<Settings>, tokens: &Arc<Tokens>) -> Result<Snapshot, AppError> {
         let auth = Arc::new(self.auth(settings, tokens)?);
+        let providers = Providers::new(&settings.auth.providers, &settings.site(), &self.clock)?;
         let portal = Portal::new(
             settings,
             auth,
+            Arc::new(providers),
             Arc::clone(tokens),
             &self.secret,
             Arc::clone(&self.clock),

@@ -12,7 +12,7 @@ impl Auth {
         if let Some(account) = self.stores.accounts.find(who.user).await? {
             // Asked before anything is changed: should the sessions store be away, nothing is spent.
             self.stores.sessions.find(who.session).await?;
-            self.prove(caller, &account, password).await?;
+            self.prove(caller, who, &account, password).await?;
             self.stores.accounts.remove(who.user).await?;
             self.record("account.deleted", Some(caller), Some(who.user), Some(who.session))
                 .await;

@@ -6,6 +6,7 @@ use super::second_step::SecondStep;
 use super::throttle::AccountKey;
 use super::{Auth, AuthError, SignedIn};
 use crate::model::caller::Caller;
+use crate::model::clock::Timestamp;
 use crate::model::proof::Proof;
 use crate::model::secret;
 use crate::model::session::{Generation, Session, SessionId};
@@ -33,6 +34,17 @@ impl Entered {
 impl Auth {
     /// Lets somebody in who has proved that an account is theirs, or asks for its second factor. A proof that is two factors by itself suffices.
     pub(super) async fn proven(&self, caller: &Caller, user: User, proof: Proof) -> Result<Entered, AuthError> {
+        self.proven_at(caller, user, proof, self.clock.now()).await
+    }
+
+    /// The same for a proof that may be older: a provider remembers people.
+    pub(super) async fn proven_at(
+        &self,
+        caller: &Caller,
+        user: User,
+        proof: Proof,
+        at: Timestamp,
+    ) -> Result<Entered, AuthError> {
         if !proof.is_multi()
             && let Some(step) = self.second_step_of(&user, &proof, None).await?
         {
@@ -40,7 +52,7 @@ impl Auth {
                 .await;
             return Ok(Entered::SecondStep(step));
         }
-        let signed_in = self.open_session(caller, user, proof).await?;
+        let signed_in = self.open_session(caller, user, proof, at).await?;
         let signed_in = self.welcome(caller, signed_in).await?;
         Ok(Entered::SignedIn(Box::new(signed_in)))
     }
@@ -63,11 +75,17 @@ impl Auth {
         })
     }
 
-    /// Opens a session for somebody who has proved themselves, and makes its first tokens.
+    /// Opens a session for somebody who has proved themselves at a moment, and makes its first tokens.
     ///
     /// The tokens are made before the session is kept, so that a failure to sign leaves nothing behind. The account is read again afterwards: a password
     /// change, a global sign-out or a disabling that came in between has either begun the epoch by now, or will find the session and end it.
-    pub(super) async fn open_session(&self, caller: &Caller, user: User, proof: Proof) -> Result<SignedIn, AuthError> {
+    pub(super) async fn open_session(
+        &self,
+        caller: &Caller,
+        user: User,
+        proof: Proof,
+        at: Timestamp,
+    ) -> Result<SignedIn, AuthError> {
         let now = self.clock.now();
         let id = SessionId(secret::uuid_v7(now)?);
         let (refresh, nonce_hash) = self.tokens.first_refresh_token(id)?;
@@ -80,7 +98,7 @@ impl Auth {
             last_used_at: now,
             expires_at,
             idle_expires_at: now.plus(self.lifetimes.idle).min(expires_at),
-            auth_time: now,
+            auth_time: at,
             amr: proof.into_amr(),
             ip: Some(caller.ip),
             user_agent: caller.user_agent.to_string(),

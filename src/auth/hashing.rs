@@ -97,6 +97,8 @@ impl Hasher {
 
     /// Compares a password with a stored hash, by the recipe the hash was made with. `None`: there is none; the work is done and nothing matches.
     pub async fn verify(&self, password: Password, stored: Option<&PasswordHash>) -> Result<Verdict, HashError> {
+        // An account without a password compares like none at all.
+        let stored = stored.filter(|stored| !stored.is_none());
         let todays = Recipe::ours(&self.params, new_salt()?.to_vec(), TAG_LEN);
         let Some(known) = stored.and_then(|stored| stored::read(stored, &self.params)) else {
             self.pool.hash(password, todays, None).await?;

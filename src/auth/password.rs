@@ -20,7 +20,7 @@ impl Auth {
         self.strength.check(&new, &account.user.email)?;
         // Asked before anything is changed: should the sessions store be away, nothing is spent.
         let (_, session) = self.me(who).await?;
-        self.prove(caller, &account, current).await?;
+        self.prove(caller, who, &account, current).await?;
 
         let hash = self.hasher.hash(new).await?;
         let changed = self
@@ -38,8 +38,23 @@ impl Auth {
         self.revoke_sessions(ended.into_iter()).await
     }
 
-    /// Asks a signed-in person for their password again, under the limits of every other guess.
-    pub(super) async fn prove(&self, caller: &Caller, account: &Account, password: Password) -> Result<(), AuthError> {
+    /// Whether somebody's account has a password at all.
+    pub async fn has_password(&self, who: &Identity) -> Result<bool, AuthError> {
+        let account = self.stores.accounts.find(who.user).await?;
+        Ok(account.is_some_and(|account| !account.password.is_none()))
+    }
+
+    /// Asks a signed-in person for their password again, under the limits of every other guess. Who has none must have signed in a short time ago.
+    pub(super) async fn prove(
+        &self,
+        caller: &Caller,
+        who: &Identity,
+        account: &Account,
+        password: Password,
+    ) -> Result<(), AuthError> {
+        if account.password.is_none() && account.user.disabled_at.is_none() {
+            return self.recent(who).await.map(drop);
+        }
         let outcome = self.try_to_prove(caller, account, password).await;
         self.paced(outcome).await
     }

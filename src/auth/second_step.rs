@@ -206,7 +206,7 @@ impl Auth {
         proof: Proof,
     ) -> Result<SignedIn, AuthError> {
         let Taken { key, pending, user, .. } = taken;
-        let signed_in = self.open_session(caller, user, proof).await?;
+        let signed_in = self.open_session(caller, user, proof, self.clock.now()).await?;
         match self.spend(&key, &pending, shown).await {
             Ok(true) => self.welcome(caller, signed_in).await,
             Ok(false) => {

@@ -82,7 +82,11 @@ impl Auth {
         let account = account.ok_or(AuthError::SessionOver { dead: true })?;
         // Asked before anything is counted: should the sessions store be away, nothing is spent.
         let (user, session) = self.me(who).await?;
-        self.prove(caller, &account, password).await?;
+        // A recent sign-in is no password: who has none signs in anew.
+        if account.password.is_none() {
+            return Err(AuthError::InvalidCredentials);
+        }
+        self.prove(caller, who, &account, password).await?;
         let proof = Proof::remembered(session.amr).and(&["pwd"]);
         if let Some(step) = self.second_step_of(&user, &proof, Some(session.id)).await? {
             return Ok(Err(step));

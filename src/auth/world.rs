@@ -189,7 +189,7 @@ impl World {
     pub(crate) async fn older_session(&self) -> SignedIn {
         let user = self.auth.find_user("ada@example.com").await.unwrap();
         self.auth
-            .open_session(&caller(), user, Proof::password())
+            .open_session(&caller(), user, Proof::password(), self.clock.now())
             .await
             .unwrap()
     }

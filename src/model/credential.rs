@@ -28,6 +28,9 @@ impl fmt::Debug for Password {
     }
 }
 
+/// In the place of a hash where there is none; no PHC string begins so.
+const NONE: &str = "!";
+
 /// A hashed password as a PHC string (`$argon2id$…`), never printed.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PasswordHash(String);
@@ -36,6 +39,16 @@ impl PasswordHash {
     /// Takes over a PHC string.
     pub fn new(phc: String) -> Self {
         Self(phc)
+    }
+
+    /// That of an account which has no password: nothing matches it.
+    pub fn none() -> Self {
+        Self(NONE.to_owned())
+    }
+
+    /// Whether there is no password.
+    pub fn is_none(&self) -> bool {
+        self.0 == NONE
     }
 
     /// The PHC string.

@@ -28,6 +28,11 @@ impl Proof {
         Self::of(&["pwd"])
     }
 
+    /// A provider's word. Whether two factors were shown is not its to say: those of the account here are asked for all the same.
+    pub fn vouched(told: &[Amr]) -> Self {
+        Self(told.iter().filter(|word| word.0 != MFA).cloned().collect())
+    }
+
     /// What a session or a token remembers.
     pub fn remembered(amr: Vec<Amr>) -> Self {
         Self(amr)

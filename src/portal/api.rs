@@ -19,8 +19,8 @@ use super::endpoint::Endpoint;
 use super::intake;
 use super::refusal::{Refusal, internal};
 use super::shape::{
-    ChangePassword, Confirm, Granted, Listed, Listing, Login, Me, Present, Refresh, Register, Registered, Transport,
-    UserView, unused_life,
+    ChangePassword, Confirm, Granted, Listed, Listing, Login, Me, Present, ProviderList, ProviderView, Refresh,
+    Register, Registered, Transport, UserView, unused_life,
 };
 use crate::auth::devices::KNOWN_FOR;
 use crate::auth::entry::Entered;
@@ -30,6 +30,7 @@ use crate::config::RevocationMode;
 use crate::model::credential::Password;
 use crate::model::identity::Identity;
 use crate::model::session::SessionId;
+use crate::provider::Providers;
 use crate::token::Tokens;
 use crate::wire::cookie::{self, Ours};
 use crate::wire::origin::Origin;
@@ -53,6 +54,7 @@ pub(super) struct Api {
     /// What the site is called.
     pub(super) name: String,
     pub(super) auth: Arc<Auth>,
+    pub(super) providers: Arc<Providers>,
     pub(super) tokens: Arc<Tokens>,
     /// What this face is, for programs.
     pub(super) description: Bytes,
@@ -122,6 +124,8 @@ impl Api {
             Endpoint::Sessions => self.sessions(ask).await,
             Endpoint::Session(id) => self.end_session(ask, id).await,
             Endpoint::OpenApi => Ok(public(self.description.clone(), DESCRIPTION_LIFE)),
+            Endpoint::Providers => self.providers(ask).await,
+            Endpoint::Provider => self.untie(ask).await,
             Endpoint::Jwks => self.jwks(),
             Endpoint::MfaVerify => self.verify_second_step(ask, intake::read(headers, body).await?).await,
             Endpoint::StepUp => self.step_up(ask, intake::read_optional(headers, body).await?).await,
@@ -246,6 +250,27 @@ impl Api {
         if id == who.session {
             return Ok(signed_out());
         }
+        Ok(reply::empty(StatusCode::NO_CONTENT))
+    }
+
+    /// For everybody; whoever is signed in sees as well what their account is connected to.
+    async fn providers(&self, ask: &Ask<'_>) -> Answer {
+        let ties = match self.reader(ask).await {
+            Ok(who) => Some(self.auth.ties(&who).await?),
+            Err(problem) if problem.code == Code::NoToken => None,
+            Err(problem) => return Err(problem.into()),
+        };
+        let view = |provider| ProviderView::of(provider, ties.as_deref());
+        let providers = self.providers.iter().map(view).collect();
+        Ok(reply::json(StatusCode::OK, &ProviderList { providers }))
+    }
+
+    async fn untie(&self, ask: &Ask<'_>) -> Answer {
+        let who = self.changer(ask).await?;
+        let path = ask.head.uri.path();
+        let id = path.rsplit('/').next().unwrap_or_default();
+        let provider = self.providers.find(id).ok_or(AuthError::NotFound)?;
+        self.auth.untie(&ask.origin.caller, &who, provider.issuer()).await?;
         Ok(reply::empty(StatusCode::NO_CONTENT))
     }
 

@@ -32,6 +32,8 @@ pub(super) const PLACES: &[Place] = &[
     ("/mfa/totp", |_| Endpoint::MfaTotp),
     ("/mfa/totp/confirm", |_| Endpoint::MfaConfirm),
     ("/mfa/recovery", |_| Endpoint::MfaRecovery),
+    ("/providers", |_| Endpoint::Providers),
+    ("/providers/{provider}", |_| Endpoint::Provider),
     ("/openapi.json", |_| Endpoint::OpenApi),
     (JWKS, |_| Endpoint::Jwks),
 ];
@@ -50,6 +52,9 @@ pub(super) enum Endpoint {
     /// `None`: what stands in the path cannot be a session's id.
     Session(Option<SessionId>),
     OpenApi,
+    Providers,
+    /// One of them, whatever it is called.
+    Provider,
     Jwks,
     /// Proving more, or once more.
     StepUp,
@@ -103,6 +108,8 @@ impl Endpoint {
             Self::Sessions => "auth.sessions",
             Self::Session(_) => "auth.session",
             Self::OpenApi => "auth.openapi",
+            Self::Providers => "auth.providers",
+            Self::Provider => "auth.provider",
             Self::Jwks => "auth.jwks",
             Self::StepUp => "auth.step_up",
             Self::MfaVerify => "auth.mfa_verify",
@@ -128,8 +135,8 @@ impl Endpoint {
             | Self::MfaRecovery => "POST, OPTIONS",
             Self::MfaTotp => "POST, DELETE, OPTIONS",
             Self::Me => "GET, HEAD, DELETE, OPTIONS",
-            Self::Sessions | Self::OpenApi | Self::Jwks | Self::Mfa => "GET, HEAD, OPTIONS",
-            Self::Session(_) => "DELETE, OPTIONS",
+            Self::Sessions | Self::Providers | Self::OpenApi | Self::Jwks | Self::Mfa => "GET, HEAD, OPTIONS",
+            Self::Session(_) | Self::Provider => "DELETE, OPTIONS",
         }
     }
 
@@ -148,7 +155,8 @@ fn part<'a>(place: &str, path: &'a str) -> Option<&'a str> {
         None => (place == path).then_some(""),
         Some((before, rest)) => {
             let (_, after) = rest.split_once('}')?;
-            path.strip_prefix(before)?.strip_suffix(after)
+            let part = path.strip_prefix(before)?.strip_suffix(after)?;
+            (!part.contains('/')).then_some(part)
         }
     }
 }

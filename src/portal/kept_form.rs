@@ -3,14 +3,11 @@
 //! It travels sealed in the sign-in form itself, so that no server has to remember it and no cookie has to be large. The seal is bound to the browser:
 //! another site can neither read one nor bring one of its own, and it is shown for confirmation before it goes out. It keeps for fifteen minutes.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-
 use super::csrf::Browser;
 use super::form::Form;
 use super::pages::view::KeptField;
+use super::seal::Seal;
 use crate::model::clock::Timestamp;
-use crate::model::seal::Seal;
 use crate::model::secret::{NoEntropy, Secret};
 
 /// Octets of a form's body at most.
@@ -58,14 +55,12 @@ impl Sealer {
     pub fn seal(&self, browser: &Browser, target: &str, body: &[u8], now: Timestamp) -> Option<String> {
         let until = now.plus(LIFE).as_millis().to_be_bytes();
         let content = [until.as_slice(), target.as_bytes(), &[BORDER], body].concat();
-        let sealed = self.0.seal(browser.as_bytes(), &content).ok()?;
-        Some(URL_SAFE_NO_PAD.encode(sealed))
+        self.0.seal(browser.as_bytes(), &content)
     }
 
     /// Opens what this browser brings; `None`: not sealed by us, for another browser, or too old.
     pub fn open(&self, browser: &Browser, text: &str, now: Timestamp) -> Option<KeptForm> {
-        let sealed = URL_SAFE_NO_PAD.decode(text).ok()?;
-        let opened = self.0.open(browser.as_bytes(), &sealed).ok()?;
+        let opened = self.0.open(browser.as_bytes(), text)?;
         let (until, rest) = opened.split_first_chunk::<8>()?;
         if now >= Timestamp::from_millis(u64::from_be_bytes(*until)) {
             return None;

@@ -10,6 +10,7 @@ mod failure;
 mod going_on;
 pub mod look;
 mod path;
+mod providers;
 mod registration;
 mod reply;
 mod second_step;
@@ -29,6 +30,7 @@ use http::header::SET_COOKIE;
 use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, request};
 
 use super::csrf::FormTokens;
+use super::errand::Errands;
 use super::form::Form;
 use super::intake;
 use super::kept_form::Sealer;
@@ -38,6 +40,7 @@ use crate::auth::Auth;
 use crate::config::{RouteKind, Settings};
 use crate::model::clock::Clock;
 use crate::model::secret::{NoEntropy, Secret};
+use crate::provider::Providers;
 use crate::token::Tokens;
 use crate::wire::origin::Origin;
 use crate::wire::reply::{Code, Problem};
@@ -57,6 +60,10 @@ pub(super) struct Pages {
     policy: Policy,
     places: Places,
     public_url: Uri,
+    /// Where our own pages stand, for others: scheme, authority and `base_path`.
+    site: String,
+    providers: Arc<Providers>,
+    errands: Errands,
     registration: bool,
     password_length: (usize, usize),
     form_tokens: FormTokens,
@@ -73,6 +80,7 @@ impl Pages {
     pub(super) fn new(
         settings: &Settings,
         auth: Arc<Auth>,
+        providers: Arc<Providers>,
         tokens: Arc<Tokens>,
         secret: &Secret,
         clock: Arc<dyn Clock>,
@@ -84,6 +92,9 @@ impl Pages {
             policy: Policy::new(&places),
             places,
             public_url: settings.server.public_url.clone(),
+            site: settings.site(),
+            providers,
+            errands: Errands::new(secret)?,
             registration: rules.registration,
             password_length: (rules.password.min_length, rules.password.max_length),
             form_tokens: FormTokens::new(secret)?,
@@ -105,6 +116,7 @@ impl Pages {
     pub(super) fn has(&self, path: &str) -> bool {
         match Page::find(&self.look.base, path) {
             Some(Page::Asset) => self.look.asset(path).is_some(),
+            Some(Page::Provider | Page::Callback) => self.has_provider_at(path),
             page => page.is_some(),
         }
     }
@@ -144,6 +156,7 @@ impl Pages {
             Page::SignOut if reads => self.show_sign_out(visit).await,
             Page::Account if reads => self.show_account(visit).await,
             Page::Security if reads => self.show_security(visit).await,
+            Page::Callback => self.back_from_provider(visit).await,
             _ if visit.head.method != Method::POST => {
                 let allow = HeaderValue::from_static("GET, HEAD, POST");
                 Err(Problem::new(Code::MethodNotAllowed, "Open this page with GET.").allow(allow))
@@ -163,6 +176,7 @@ impl Pages {
             Page::Register => self.register(visit, form).await,
             Page::SignOut => self.sign_out(visit, form).await,
             Page::Security => self.change_security(visit, form).await,
+            Page::Provider => self.go_to_provider(visit, form).await,
             _ => self.change_account(visit, form).await,
         }
     }

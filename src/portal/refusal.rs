@@ -8,6 +8,8 @@ use http::{HeaderValue, Response};
 
 use crate::auth::AuthError;
 use crate::auth::factors::RECENT;
+use crate::auth::federation::Federated;
+use crate::provider::{Provider, ProviderError};
 use crate::token::{Rejected, TokenError};
 use crate::wire::Body;
 use crate::wire::reply::{Code, Problem};
@@ -15,6 +17,9 @@ use crate::wire::step_up;
 
 /// When to try again after a store failed, in seconds: longer than a restart or a failover's first moments, shorter than a person's patience.
 const STORE_RETRY: u64 = 2;
+
+/// When to try again after a provider failed: it is left alone for as long.
+const PROVIDER_RETRY: u64 = 5;
 
 /// An answer that says no, and what becomes of the cookies with it.
 #[derive(Debug)]
@@ -92,10 +97,68 @@ pub(super) fn problem(error: AuthError) -> Problem {
             Code::RegistrationClosed,
             "Accounts are made by the operator of this site; ask for one.",
         ),
+        AuthError::LastWayIn => Problem::new(Code::LastWayIn, "Set a password first, or connect another provider."),
+        AuthError::Federated(why) => federated(why),
         AuthError::NotFound => Problem::new(Code::NotFound, "There is no such thing here."),
         AuthError::Store(error) | AuthError::Token(TokenError::Store(error)) => store_unavailable(&error),
         AuthError::Token(error) => internal(&error),
         AuthError::Internal(_) => internal(&error),
+    }
+}
+
+/// What a person is told whom a provider knows and who gets no further here.
+fn federated(why: Federated) -> Problem {
+    match why {
+        Federated::NoAddress => Problem::new(
+            Code::ProviderRefused,
+            "The provider does not say that your e-mail address was verified; verify it there first.",
+        ),
+        Federated::TieFirst => Problem::new(
+            Code::EmailTaken,
+            "There is an account with your address here. Sign in to it as you did before, and connect the provider on your account page.",
+        ),
+        Federated::TiedElsewhere => Problem::new(
+            Code::ProviderTaken,
+            "You at this provider are connected to another account here; disconnect it there first.",
+        ),
+        Federated::TiedAlready => Problem::new(
+            Code::ProviderTaken,
+            "Your account is connected to somebody else at this provider; disconnect that first.",
+        ),
+        Federated::Disabled => Problem::new(
+            Code::ProviderRefused,
+            "Your account here was disabled; ask whoever runs this site.",
+        ),
+    }
+}
+
+/// What a person is told who comes back from a provider in vain; the log says why.
+pub(super) fn vouched_in_vain(provider: &Provider, error: &ProviderError) -> Problem {
+    let name = provider.name();
+    match error {
+        ProviderError::Refused(code) if code == "access_denied" => {
+            let words = format!("{name} was not allowed to tell us who you are. Try again, or sign in another way.");
+            return Problem::new(Code::ProviderRefused, words);
+        }
+        ProviderError::Outsider => {
+            let words = "Your address there is of no domain that may sign in here, or was not verified.";
+            return Problem::new(Code::ProviderRefused, words);
+        }
+        _ => {
+            tracing::warn!(provider.id = provider.id(), error = %chain(error), "a sign-in at a provider came to nothing")
+        }
+    }
+    match error {
+        ProviderError::Unreachable(_) => {
+            let words = format!("{name} does not answer properly. Try again in a moment, or sign in another way.");
+            Problem::new(Code::ProviderUnavailable, words).retry_after(PROVIDER_RETRY)
+        }
+        _ => {
+            let words = format!(
+                "What {name} told us cannot be believed, so nothing was done. Try again, or sign in another way."
+            );
+            Problem::new(Code::ProviderRefused, words)
+        }
     }
 }
 

@@ -9,9 +9,11 @@ use serde::{Deserialize, Serialize};
 
 use super::intake::Shape;
 use crate::auth::SignedIn;
+use crate::auth::federation::Tie;
 use crate::auth::step_up::Raised;
 use crate::model::session::{Amr, Session, SessionId};
 use crate::model::user::{Email, Role, User, UserId};
+use crate::provider::Provider;
 
 /// What makes an account.
 #[derive(Deserialize, JsonSchema)]
@@ -247,6 +249,35 @@ impl<'a> Listed<'a> {
             ip: session.ip,
             user_agent: &session.user_agent,
             current: session.id == current,
+        }
+    }
+}
+
+/// Answer to `providers`.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct ProviderList<'a> {
+    pub(super) providers: Vec<ProviderView<'a>>,
+}
+
+/// A provider that one may sign in with, on the sign-in page.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Provider")]
+pub(super) struct ProviderView<'a> {
+    /// Its name in paths.
+    id: &'a str,
+    /// Its name for people.
+    name: &'a str,
+    /// Whether the account of whoever asks is connected to it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    connected: Option<bool>,
+}
+
+impl<'a> ProviderView<'a> {
+    pub(super) fn of(provider: &'a Provider, ties: Option<&[Tie]>) -> Self {
+        Self {
+            id: provider.id(),
+            name: provider.name(),
+            connected: ties.map(|ties| ties.iter().any(|tie| tie.issuer == provider.issuer())),
         }
     }
 }

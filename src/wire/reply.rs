@@ -33,6 +33,8 @@ pub enum Code {
     CrossSite,
     /// 403: registration is closed.
     RegistrationClosed,
+    /// 403: a provider's word is not believed, or not enough.
+    ProviderRefused,
     /// 404
     NotFound,
     /// 405
@@ -41,6 +43,10 @@ pub enum Code {
     RequestTimeout,
     /// 409
     EmailTaken,
+    /// 409: an account and a person at a provider are tied already, but not to each other.
+    ProviderTaken,
+    /// 409
+    LastWayIn,
     /// 413
     PayloadTooLarge,
     /// 415
@@ -65,6 +71,8 @@ pub enum Code {
     Overloaded,
     /// 503
     StoreUnavailable,
+    /// 503
+    ProviderUnavailable,
     /// 504
     GatewayTimeout,
 }
@@ -99,6 +107,11 @@ impl Code {
                 "The request came from another site",
             ),
             Self::RegistrationClosed => (StatusCode::FORBIDDEN, "registration_closed", "Registration is closed"),
+            Self::ProviderRefused => (
+                StatusCode::FORBIDDEN,
+                "provider_refused",
+                "The provider's answer does not let you in",
+            ),
             Self::NotFound => (StatusCode::NOT_FOUND, "not_found", "Not found"),
             Self::MethodNotAllowed => (
                 StatusCode::METHOD_NOT_ALLOWED,
@@ -114,6 +127,16 @@ impl Code {
                 StatusCode::CONFLICT,
                 "email_taken",
                 "The address has an account already",
+            ),
+            Self::ProviderTaken => (
+                StatusCode::CONFLICT,
+                "provider_taken",
+                "Connected to another account already",
+            ),
+            Self::LastWayIn => (
+                StatusCode::CONFLICT,
+                "last_way_in",
+                "Nobody could sign in to the account any more",
             ),
             Self::PayloadTooLarge => (
                 StatusCode::PAYLOAD_TOO_LARGE,
@@ -162,6 +185,11 @@ impl Code {
                 StatusCode::SERVICE_UNAVAILABLE,
                 "store_unavailable",
                 "A store cannot be reached",
+            ),
+            Self::ProviderUnavailable => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "provider_unavailable",
+                "The provider does not answer",
             ),
             Self::GatewayTimeout => (
                 StatusCode::GATEWAY_TIMEOUT,

@@ -72,6 +72,7 @@ impl Site {
             public_url: Uri::from_static(OURS),
             name: "Gateward".to_owned(),
             auth: world.auth.clone(),
+            providers: Arc::default(),
             tokens: world.tokens.clone(),
             description: openapi::document("/auth", &Uri::from_static(OURS)),
         };

@@ -10,7 +10,9 @@ use serde_json::Value;
 use super::operation::Operation;
 use crate::portal::endpoint::Endpoint;
 use crate::portal::shape::factors::{Added, Begun, Code as FirstCode, Codes, Factors, Required, StepUp, Verify};
-use crate::portal::shape::{ChangePassword, Confirm, Granted, Listing, Login, Me, Refresh, Register, Registered};
+use crate::portal::shape::{
+    ChangePassword, Confirm, Granted, Listing, Login, Me, ProviderList, Refresh, Register, Registered,
+};
 use crate::wire::reply::Code;
 
 /// An object that other documents say more of.
@@ -151,7 +153,7 @@ pub(super) fn operations(endpoint: Endpoint) -> Vec<Operation> {
                 .an_attempt()
                 .gives_nothing("The account is gone.")
                 .and_moves_cookies()
-                .refuses(&[Code::InvalidCredentials]),
+                .refuses(&[Code::InvalidCredentials, Code::InsufficientUserAuthentication]),
         ],
         Endpoint::Password => vec![
             post("changePassword", "Change the password; the other sessions end")
@@ -159,7 +161,11 @@ pub(super) fn operations(endpoint: Endpoint) -> Vec<Operation> {
                 .reads::<ChangePassword>()
                 .an_attempt()
                 .gives_nothing("Changed.")
-                .refuses(&[Code::InvalidCredentials, Code::WeakPassword]),
+                .refuses(&[
+                    Code::InvalidCredentials,
+                    Code::InsufficientUserAuthentication,
+                    Code::WeakPassword,
+                ]),
         ],
         Endpoint::Sessions => vec![
             get("sessions", "Where the person is signed in")
@@ -172,6 +178,18 @@ pub(super) fn operations(endpoint: Endpoint) -> Vec<Operation> {
                 .gives_nothing("Ended.")
                 .and_moves_cookies()
                 .refuses(&[Code::NotFound]),
+        ],
+        Endpoint::Providers => vec![
+            get("providers", "Whose sign-in counts here as well")
+                .by(&["", "bearer", "cookie"])
+                .gives::<ProviderList<'_>>(StatusCode::OK, "The providers.")
+                .refuses(&[Code::InvalidToken, Code::StoreUnavailable]),
+        ],
+        Endpoint::Provider => vec![
+            delete("disconnect", "Disconnect the account from a provider")
+                .by_the_signed_in()
+                .gives_nothing("Disconnected.")
+                .refuses(&[Code::InsufficientUserAuthentication, Code::LastWayIn, Code::NotFound]),
         ],
         Endpoint::OpenApi => {
             let words = "An OpenAPI document.";

@@ -5,7 +5,7 @@ use http::StatusCode;
 use super::failure::complaint;
 use super::sign_in::{carry_over, stale};
 use super::sign_out::PURPOSE;
-use super::view::{Account, Complaint, SessionLine, Wrong};
+use super::view::{Account, Complaint, SessionLine, Tie, Wrong};
 use super::visit::Visit;
 use super::{Answer, Pages, device, reply};
 use crate::auth::AuthError;
@@ -13,6 +13,7 @@ use crate::config::{RevocationMode, RouteKind};
 use crate::model::credential::Password;
 use crate::model::identity::Identity;
 use crate::model::session::{Session, SessionId};
+use crate::model::user::User;
 use crate::portal::form::Form;
 use crate::portal::{api, refusal};
 use crate::wire::navigation;
@@ -22,13 +23,18 @@ use crate::wire::reply::{Code, Problem};
 const LISTED: usize = 12;
 
 /// What was done, by the word in the query.
-const DONE: [(&str, &str); 3] = [
+const DONE: [(&str, &str); 5] = [
     (
         "password",
         "Your password was changed, and your other sessions have ended.",
     ),
     ("ended", "That session has ended."),
     ("others", "All your other sessions have ended."),
+    ("tied", "Connected: from now on you can sign in with it."),
+    (
+        "untied",
+        "Disconnected: nobody signs in to your account with it any more.",
+    ),
 ];
 
 /// What came of an action that was not done.
@@ -101,6 +107,11 @@ impl Pages {
                 visit.cookies = api::cleared();
                 Ok(self.forget("everywhere"))
             }
+            "untie" => {
+                let untied = self.untie(visit, who, form.get("provider")).await;
+                untied.map_err(elsewhere)?;
+                Ok(self.done("untied"))
+            }
             "delete" => {
                 let deleted = self.auth.delete_account(caller, who, password("password")).await;
                 deleted.map_err(|error| refused(error, Wrong::Deletion))?;
@@ -128,7 +139,7 @@ impl Pages {
         Ok(())
     }
 
-    async fn account_page(
+    pub(super) async fn account_page(
         &self,
         visit: &mut Visit<'_>,
         who: &Identity,
@@ -137,7 +148,7 @@ impl Pages {
         error: Option<Complaint>,
         wrong: Wrong,
     ) -> Answer {
-        let (user, sessions) = match self.read_account(who).await {
+        let (user, sessions, has_password, ties) = match self.read_account(who).await {
             Ok(read) => read,
             Err(AuthError::SessionOver { .. }) => {
                 visit.cookies = api::cleared();
@@ -157,6 +168,8 @@ impl Pages {
             since: user.created_at.into(),
             unlisted: sessions.len().saturating_sub(LISTED),
             sessions: lines(sessions, who.session),
+            ties,
+            has_password,
             form_token: self.form_tokens.token(&visit.browser, PURPOSE),
             min_length: self.password_length.0,
             max_length: self.password_length.1,
@@ -164,16 +177,18 @@ impl Pages {
         self.policy.page(status, &page)
     }
 
-    async fn read_account(&self, who: &Identity) -> Result<(crate::model::user::User, Vec<Session>), AuthError> {
+    async fn read_account(&self, who: &Identity) -> Result<(User, Vec<Session>, bool, Vec<Tie<'_>>), AuthError> {
         let (user, _) = self.auth.me(who).await?;
-        Ok((user, self.auth.sessions(who).await?))
+        let sessions = self.auth.sessions(who).await?;
+        let has_password = self.auth.has_password(who).await?;
+        Ok((user, sessions, has_password, self.ties_of(who).await?))
     }
 
-    fn done(&self, word: &str) -> Answer {
+    pub(super) fn done(&self, word: &str) -> Answer {
         reply::see_other(&format!("{}/account?done={word}", self.look.base))
     }
 
-    fn ask_to_sign_in(&self, visit: &Visit<'_>) -> Answer {
+    pub(super) fn ask_to_sign_in(&self, visit: &Visit<'_>) -> Answer {
         if !navigation::is_persons(&visit.head.method, &visit.head.headers, RouteKind::Auto) {
             return Err(Problem::new(Code::NoToken, "Sign in first."));
         }

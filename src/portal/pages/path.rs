@@ -23,6 +23,10 @@ pub(in crate::portal) enum Page {
     Account,
     Security,
     ChangePassword,
+    /// Where a browser leaves for a provider.
+    Provider,
+    /// Where it comes back.
+    Callback,
     Asset,
 }
 
@@ -39,7 +43,11 @@ impl Page {
             "/logout" => Some(Self::SignOut),
             "/account" => Some(Self::Account),
             "/security" => Some(Self::Security),
-            rest => rest.starts_with("/assets/").then_some(Self::Asset),
+            rest => match rest.strip_prefix("/providers/") {
+                Some(rest) if rest.ends_with("/callback") => Some(Self::Callback),
+                Some(rest) => (!rest.contains('/')).then_some(Self::Provider),
+                None => rest.starts_with("/assets/").then_some(Self::Asset),
+            },
         }
     }
 
@@ -50,6 +58,9 @@ impl Page {
                 navigation::is_urlencoded(headers)
             }
             Self::Account | Self::Security => true,
+            Self::Provider => method == Method::POST && navigation::is_urlencoded(headers),
+            // A look at the head of the answer would use it up.
+            Self::Callback => method == Method::GET,
             _ => method == Method::GET || method == Method::HEAD,
         }
     }
@@ -64,6 +75,8 @@ impl Page {
             Self::Account => "auth.account",
             Self::Security => "auth.security",
             Self::ChangePassword => "auth.change_password",
+            Self::Provider => "auth.provider",
+            Self::Callback => "auth.provider_callback",
             Self::Asset => "auth.asset",
         }
     }

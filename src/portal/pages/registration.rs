@@ -88,6 +88,7 @@ impl Pages {
             kept: draft.kept,
             min_length: self.password_length.0,
             max_length: self.password_length.1,
+            choices: self.choices(draft.again),
         };
         self.policy.page(status, &page)
     }

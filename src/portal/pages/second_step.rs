@@ -93,7 +93,7 @@ impl Pages {
         ways: &[Way],
         draft: Draft<'_>,
     ) -> Answer {
-        let sealed = self.steps.seal(visit.browser.as_bytes(), token.as_bytes().to_vec());
+        let sealed = self.steps.seal(visit.browser.as_bytes(), token.as_bytes());
         visit.name_browser();
         let (way, others) = ways
             .split_first()

@@ -1,9 +1,10 @@
 //! The sign-in page.
 
-use http::StatusCode;
 use http::header::RETRY_AFTER;
+use http::{HeaderValue, StatusCode};
 
 use super::failure::complaint;
+use super::providers::CAME_BY;
 use super::view::{Complaint, KeptForm, SignIn};
 use super::visit::Visit;
 use super::{Answer, Pages};
@@ -12,6 +13,7 @@ use crate::config::RevocationMode;
 use crate::model::credential::Password;
 use crate::portal::form::Form;
 use crate::portal::return_to::ReturnTo;
+use crate::portal::shape::unused_life;
 use crate::portal::{api, kept_form, refusal};
 use crate::wire::cookie;
 use crate::wire::reply::Problem;
@@ -26,6 +28,10 @@ pub(super) struct Draft<'a> {
     pub(super) place: Option<&'a ReturnTo>,
     pub(super) kept: Option<&'a str>,
     pub(super) error: Option<Complaint>,
+    /// Whether whoever is signed in is to prove themselves anew.
+    pub(super) again: bool,
+    /// By which provider they come in.
+    pub(super) provider: Option<&'a str>,
 }
 
 impl<'a> Draft<'a> {
@@ -36,6 +42,8 @@ impl<'a> Draft<'a> {
             place,
             kept: Some(form.get("kept")).filter(|kept| !kept.is_empty()),
             error: None,
+            again: !form.get("again").is_empty(),
+            provider: None,
         }
     }
 }
@@ -46,12 +54,13 @@ pub(super) fn only_shows(form: &Form) -> bool {
 }
 
 impl Pages {
-    /// The form; or, for somebody who is signed in, straight on.
+    /// The form; or, for somebody who is signed in and not asked to do so again, straight on.
     pub(super) async fn show_sign_in(&self, visit: &mut Visit<'_>) -> Answer {
         let place = self.place(visit, &visit.query("return_to"));
+        let again = !visit.query("again").is_empty();
         // Whether the stores answer shows when the form is sent; until then it can be filled in.
         let anew = !visit.query("anew").is_empty();
-        if let (false, Ok(Some(who))) = (anew, self.who(visit, RevocationMode::Cached).await) {
+        if let (false, Ok(Some(who))) = (anew || again, self.who(visit, RevocationMode::Cached).await) {
             match self.auth.me(&who).await {
                 Ok(_) if let Some(wanted) = Self::wanted(visit) => {
                     return self.show_step_up(visit, &who, wanted, place.as_ref()).await;
@@ -63,6 +72,7 @@ impl Pages {
         }
         let draft = Draft {
             place: place.as_ref(),
+            again,
             ..Draft::default()
         };
         self.sign_in_form(visit, StatusCode::OK, draft)
@@ -102,6 +112,7 @@ impl Pages {
     pub(super) async fn signed_in(&self, visit: &mut Visit<'_>, signed_in: &SignedIn, draft: &Draft<'_>) -> Answer {
         self.leave_former_session(visit).await;
         visit.cookies.extend(api::cookies_of(signed_in)?);
+        visit.cookies.extend(came_by(visit, signed_in, draft.provider));
         self.take_along(visit, draft)
     }
 
@@ -130,6 +141,7 @@ impl Pages {
             destination: elsewhere.and_then(|(_, rest)| rest.split('/').next()),
             kept: draft.kept,
             registration: self.registration,
+            choices: self.choices(draft.again),
         };
         self.policy.page(status, &page)
     }
@@ -164,9 +176,17 @@ impl Pages {
         };
         let mut response = self.policy.page(StatusCode::OK, &page)?;
         // The form goes to a site behind us, which is protected by `Origin` where a browser knows no `Sec-Fetch-Site`; `no-referrer` would make it `null`.
-        let policy = http::HeaderValue::from_static("same-origin");
+        let policy = HeaderValue::from_static("same-origin");
         response.headers_mut().insert(http::header::REFERRER_POLICY, policy);
         Ok(response)
+    }
+}
+
+/// The cookie by which somebody who came in by a provider leaves by it, and nobody else.
+fn came_by(visit: &Visit<'_>, signed_in: &SignedIn, provider: Option<&str>) -> Option<HeaderValue> {
+    match provider {
+        Some(id) => cookie::set(CAME_BY, id, unused_life(&signed_in.session)),
+        None => cookie::named(&visit.head.headers, CAME_BY).and_then(|_| cookie::clear(CAME_BY)),
     }
 }
 
@@ -174,7 +194,7 @@ impl Pages {
 pub(super) fn carry_over(problem: &Problem, response: &mut http::Response<crate::wire::Body>) {
     let headers = response.headers_mut();
     if let Some(seconds) = problem.retry_after {
-        headers.insert(RETRY_AFTER, http::HeaderValue::from(seconds));
+        headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
     }
     if let Some(challenge) = problem.challenge() {
         headers.insert(http::header::WWW_AUTHENTICATE, challenge);

@@ -51,7 +51,10 @@ impl Pages {
         let ended = self.auth.logout(&visit.origin.caller, ours.access, ours.refresh).await;
         visit.cookies = api::cleared();
         match ended {
-            Ok(()) => self.forget(""),
+            Ok(()) => match self.leave_provider(visit).await {
+                Some(answer) => answer,
+                None => self.forget(""),
+            },
             Err(error) => {
                 let mut problem = refusal::problem(error);
                 problem.detail =

@@ -40,6 +40,8 @@ pub struct SignIn<'a> {
     pub kept: Option<&'a str>,
     /// Whether strangers may register.
     pub registration: bool,
+    /// Other people's sign-in.
+    pub choices: Choices<'a>,
 }
 
 /// The registration page.
@@ -66,6 +68,30 @@ pub struct Register<'a> {
     pub min_length: usize,
     /// Characters of a password at most.
     pub max_length: usize,
+    /// Other people's sign-in.
+    pub choices: Choices<'a>,
+}
+
+/// Whose sign-in counts here as well.
+#[derive(Clone, Debug, Default)]
+pub struct Choices<'a> {
+    /// Id and name of each provider.
+    pub list: Vec<(&'a str, &'a str)>,
+    /// Whether the person is to prove themselves anew there.
+    pub again: bool,
+}
+
+/// A provider, and whether the account is connected to it.
+#[derive(Clone, Debug)]
+pub struct Tie<'a> {
+    /// Its id.
+    pub id: &'a str,
+    /// Its name.
+    pub name: &'a str,
+    /// Whether it is.
+    pub tied: bool,
+    /// As whom the provider knows the person; may be empty.
+    pub label: String,
 }
 
 /// The account page.
@@ -92,6 +118,10 @@ pub struct Account<'a> {
     pub sessions: Vec<SessionLine>,
     /// How many more there are.
     pub unlisted: usize,
+    /// The providers, connected or not.
+    pub ties: Vec<Tie<'a>>,
+    /// Whether there is a password to be changed.
+    pub has_password: bool,
     /// Proof that the forms are ours.
     pub form_token: String,
     /// Characters of a password at least.
@@ -182,6 +212,22 @@ pub struct SignedOut<'a> {
     pub detail: &'a str,
     /// Proof that the form is ours; `None`: there is nobody to sign out.
     pub form_token: Option<String>,
+}
+
+/// The page on the way to somebody else's.
+#[derive(Template)]
+#[template(path = "onward.html", config = "src/portal/askama.toml")]
+pub struct Onward<'a> {
+    /// The frame around it.
+    pub look: &'a Look,
+    /// Where one is.
+    pub heading: &'a str,
+    /// What comes next.
+    pub detail: String,
+    /// Whose page comes next.
+    pub name: &'a str,
+    /// Its address.
+    pub address: &'a str,
 }
 
 /// An error page.

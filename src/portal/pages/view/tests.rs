@@ -42,6 +42,8 @@ fn account(look: &Look, sessions: usize) -> Account<'_> {
         since: moment(),
         sessions: (0..sessions).map(line).collect(),
         unlisted: 4,
+        ties: vec![tie("google", true), tie("corp", false)],
+        has_password: true,
         form_token: "t".repeat(43),
         min_length: 15,
         max_length: 256,
@@ -58,6 +60,7 @@ fn sign_in(look: &Look) -> SignIn<'_> {
         destination: None,
         kept: None,
         registration: true,
+        choices: choices(),
     }
 }
 
@@ -73,6 +76,23 @@ fn register(look: &Look) -> Register<'_> {
         kept: None,
         min_length: 15,
         max_length: 256,
+        choices: choices(),
+    }
+}
+
+fn choices() -> Choices<'static> {
+    Choices {
+        list: vec![("google", "Google"), ("corp", "Corporation")],
+        again: true,
+    }
+}
+
+fn tie(id: &'static str, tied: bool) -> Tie<'static> {
+    Tie {
+        id,
+        name: id,
+        tied,
+        label: "ada.lovelace@example.com".to_owned(),
     }
 }
 
@@ -112,6 +132,13 @@ fn pages(look: &Look) -> Vec<(&'static str, String)> {
         account: true,
         request_id: "01990000-0000-7000-8000-000000000000",
     };
+    let onward = Onward {
+        look,
+        heading: "One moment",
+        detail: "On to Google, where you say who you are.".to_owned(),
+        name: "Google",
+        address: "https://accounts.google.com/o/oauth2/v2/auth?response_type=code&scope=openid",
+    };
     let field = |name: &str, value: &str| KeptField {
         name: name.to_owned(),
         value: value.to_owned(),
@@ -139,6 +166,7 @@ fn pages(look: &Look) -> Vec<(&'static str, String)> {
         ("account_wrong", complained.render()),
         ("account_many", account(look, 20).render()),
         ("signed_out", signed_out.render()),
+        ("onward", onward.render()),
         ("error", error.render()),
         ("kept_form", kept.render()),
     ];
