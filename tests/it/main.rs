@@ -12,6 +12,7 @@ mod command_line;
 mod config;
 mod early_refusal;
 mod failure;
+mod federation;
 mod hashing;
 mod header_boundary;
 mod hostile;

@@ -33,7 +33,9 @@ async fn a_program_finds_every_operation_where_the_document_says_it_is() {
     let paths = document["paths"].as_object().expect("paths");
     assert!(paths.len() > 10, "{paths:?}");
     for (path, item) in paths {
-        let path = path.replace("{id}", "01a20390-3948-7a63-9fff-a1b4a0aef3ae");
+        let path = path
+            .replace("{id}", "01a20390-3948-7a63-9fff-a1b4a0aef3ae")
+            .replace("{provider}", "corp");
         let methods = item.as_object().expect("operations").keys();
         for method in methods.filter(|key| *key != "parameters") {
             let method: Method = method.to_uppercase().parse().expect("a method");

@@ -9,6 +9,7 @@ pub mod client;
 pub mod clock;
 pub mod forge;
 pub mod http;
+pub mod openid;
 pub mod person;
 pub mod process;
 pub mod secrets;
@@ -109,9 +110,14 @@ impl World {
     pub fn with_wall_clock(upstream: &Upstream, change: impl FnOnce(&mut Config)) -> (Self, WallClock) {
         let mut world = Self::stopped(upstream, change);
         let clock = WallClock::right(world.dir());
-        world.environment = clock.environment();
+        world.under(&clock);
         world.up();
         (world, clock)
+    }
+
+    /// Has the gateway, once it starts, live by a clock that the test moves.
+    pub fn under(&mut self, clock: &WallClock) {
+        self.environment = clock.environment();
     }
 
     /// Starts the gateway and waits until it says that it is ready.

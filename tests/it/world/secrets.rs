@@ -78,6 +78,7 @@ pub fn no_path_of_ours_is_made_up(access_log: &[Value]) {
         };
         let known = match rest.split_once('/') {
             Some(("sessions", id)) => id.parse::<uuid::Uuid>().is_ok(),
+            Some(("providers", name)) => ["corp", "corp/callback", "other/callback"].contains(&name),
             Some(("assets", name)) => name.split_once('.').is_some_and(|(hash, _)| hash.len() == 16),
             Some(("mfa", part)) => ["verify", "totp", "totp/confirm", "recovery"].contains(&part),
             Some(_) => rest == "logout/all",
