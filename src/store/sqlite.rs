@@ -11,6 +11,7 @@ mod ephemeral;
 mod factors;
 mod file;
 mod outbox;
+mod readers;
 mod sessions;
 
 use std::path::{Path, PathBuf};
@@ -77,9 +78,13 @@ pub(super) struct Sqlite {
 impl Sqlite {
     /// All rows of a question.
     async fn read<T: FromColumns>(&self, question: Query<'_>) -> Result<Vec<T>, StoreError> {
-        fetch(self.file.readers(), question)
+        let reader = self.file.readers().lend().await;
+        let mut reader = reader.map_err(|error| self.failed(error))?;
+        let rows = fetch(reader.connection(), question)
             .await
-            .map_err(|error| error.of(self.store))
+            .map_err(|error| error.of(self.store))?;
+        reader.keep();
+        Ok(rows)
     }
 
     /// The first row of a question.

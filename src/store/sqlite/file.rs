@@ -1,4 +1,4 @@
-//! One SQLite file and this process's connections to it: readers in a pool, one writer, watchers for followers.
+//! One SQLite file and this process's connections to it: some readers, one writer, watchers for followers.
 //!
 //! A writing connection that failed, or whose caller gave up, is closed instead of being used again: closing rolls back whatever it had begun, so no
 //! half-done transaction can reach the next caller. Opening a new one costs less than a millisecond.
@@ -10,18 +10,16 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex as BriefLock, PoisonError};
 use std::time::Duration;
 
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{ConnectOptions, SqliteConnection, SqlitePool};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
+use sqlx::{ConnectOptions, SqliteConnection};
 use tokio::sync::{Mutex, MutexGuard, Notify};
 use tokio::time::{Instant, sleep};
 
 use super::disk::Disk;
+use super::readers::Readers;
 use super::{Query, failed, primary_code};
 use crate::model::secret;
 use crate::store::StoreError;
-
-/// Connections that only read. More than there are cores, since a reader may wait for the disk.
-const READERS: u32 = 4;
 
 /// Every step of the schema, oldest first. Each script sets `user_version` to its number; a landed script is never changed.
 const MIGRATIONS: [&str; 2] = [
@@ -36,7 +34,7 @@ const BUSY: i32 = 5;
 #[derive(Debug)]
 pub(super) struct DatabaseFile {
     options: SqliteConnectOptions,
-    readers: SqlitePool,
+    readers: Readers,
     writer: Mutex<Option<SqliteConnection>>,
     watchers: BriefLock<Vec<SqliteConnection>>,
     /// Told after each revocation that this process wrote.
@@ -75,16 +73,9 @@ impl DatabaseFile {
         let unavailable = |error| failed(store, error);
         let mut first = connect_in_wal(&options, limit).await.map_err(unavailable)?;
         migrate(&mut first, store).await?;
-        let readers = SqlitePoolOptions::new()
-            .max_connections(READERS)
-            .acquire_timeout(limit)
-            .test_before_acquire(false)
-            .idle_timeout(None)
-            .max_lifetime(None)
-            .connect_lazy_with(options.clone().pragma("query_only", "ON"));
         Ok(Self {
+            readers: Readers::of(&options),
             options,
-            readers,
             writer: Mutex::new(Some(first)),
             watchers: BriefLock::default(),
             news: Notify::new(),
@@ -93,7 +84,7 @@ impl DatabaseFile {
         })
     }
 
-    pub(super) fn readers(&self) -> &SqlitePool {
+    pub(super) fn readers(&self) -> &Readers {
         &self.readers
     }
 
