@@ -19,6 +19,8 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::config::{self, Certificate, Mistakes, Settings};
 use crate::gateway::{Shared, Snapshot};
+use crate::mail::courier::{self, Courier};
+use crate::mail::post::PostError;
 use crate::model::clock::Clock;
 use crate::model::secret::NoEntropy;
 use crate::proxy::ProxyConfigError;
@@ -73,6 +75,9 @@ pub enum AppError {
     /// The keys cannot be loaded.
     #[error(transparent)]
     Token(#[from] TokenError),
+    /// Letters cannot be handed over.
+    #[error(transparent)]
+    Post(#[from] PostError),
     /// The routes cannot be built.
     #[error(transparent)]
     Proxy(#[from] ProxyConfigError),
@@ -110,6 +115,7 @@ struct App {
     access: Arc<AccessLog>,
     snapshot: Arc<ArcSwap<Snapshot>>,
     certificates: Option<Arc<Certificates>>,
+    courier: Option<courier::Running>,
 }
 
 /// Runs the gateway until it is told to end. The calling runtime is the control plane.
@@ -144,6 +150,7 @@ impl App {
         let access = Arc::new(access.map_err(system("cannot open log.access"))?);
         let certificates = certificates(&settings, &rooms)?;
         let acceptor = certificates.clone().map(tls::listener).transpose()?;
+        let courier = rooms.courier(&settings)?;
         let snapshot = rooms.snapshot(&settings, &rooms.tokens)?;
         let snapshot = Arc::new(ArcSwap::from_pointee(snapshot));
         rooms.metrics.config_reload(true);
@@ -161,6 +168,7 @@ impl App {
             .admin
             .map(|address| admin::start(address, Arc::clone(&rooms.metrics), Arc::clone(readiness)))
             .transpose()?;
+        let courier = courier.map(Courier::start);
         upkeep::start(&rooms, readiness, certificates.as_ref(), &settings);
         greeting::print(&settings, server.addresses(), admin, &rooms).await;
         let tokens = Arc::clone(&rooms.tokens);
@@ -172,6 +180,7 @@ impl App {
             access,
             snapshot,
             certificates,
+            courier,
         };
         Ok((app, server))
     }
@@ -246,7 +255,7 @@ impl App {
         let drained = async {
             // A balancer goes on sending connections until its next look at us.
             tokio::time::sleep(delay).await;
-            server.drain(grace).await
+            tokio::join!(server.drain(grace), courier::finish(self.courier, grace)).0
         };
         let ending = tokio::select! {
             finished = drained => {

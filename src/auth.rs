@@ -1,14 +1,20 @@
 //! Auth: the rules of accounts and sign-in, one verb a file. It never sees HTTP: the JSON API, the pages and the command line are faces of this one machine.
 
+pub mod address;
+pub mod confirm;
 pub mod deletion;
 pub mod devices;
 pub mod entry;
 pub mod factors;
 pub mod federation;
+pub mod forgotten;
 pub mod hashing;
 pub mod import;
+pub mod invitation;
+mod links;
 pub mod login;
 pub mod logout;
+pub mod notice;
 pub mod operate;
 mod pace;
 pub mod password;
@@ -29,6 +35,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::config::{self, OnReuse};
+use crate::mail::{Mail, MailError};
 use crate::model::caller::Caller;
 use crate::model::clock::{Clock, Timestamp};
 use crate::model::identity::Identity;
@@ -42,6 +49,7 @@ use crate::token::refresh::RefreshToken;
 use crate::token::{AccessToken, TokenError, Tokens};
 use federation::Federated;
 use hashing::{HashError, Hasher};
+use links::Links;
 use pace::Pace;
 use strength::Strength;
 use throttle::Throttle;
@@ -102,6 +110,9 @@ pub enum AuthError {
     /// Somebody else's word is not enough.
     #[error(transparent)]
     Federated(Federated),
+    /// A link that was used, ended, is of another place or was never ours: one answer.
+    #[error("the link is not good any more")]
+    LinkOver,
     /// No such thing, or not theirs.
     #[error("not found")]
     NotFound,
@@ -144,6 +155,8 @@ pub struct Auth {
     refusals: Pace,
     vault: Vault,
     stores: Stores,
+    links: Links,
+    mail: Option<Mail>,
     tokens: Arc<Tokens>,
     hasher: Arc<Hasher>,
     clock: Arc<dyn Clock>,
@@ -161,15 +174,16 @@ struct Lifetimes {
 }
 
 impl Auth {
-    /// Brings the rules together with what they work on.
+    /// Brings the rules together with what they work on. Without `mail` nobody is written to.
     ///
     /// # Errors
-    /// The keys of factors cannot be derived from the secret.
+    /// The keys of factors and of links cannot be derived from the secret.
     pub fn new(
         settings: &config::Auth,
         tokens_settings: &config::Tokens,
         secret: &Secret,
         stores: &Stores,
+        mail: Option<Mail>,
         tokens: Arc<Tokens>,
         hasher: Arc<Hasher>,
         clock: Arc<dyn Clock>,
@@ -191,6 +205,8 @@ impl Auth {
             refusals: Pace::new(),
             vault: Vault::new(secret)?,
             stores: stores.clone(),
+            links: Links::new(secret, Arc::clone(&stores.ephemeral), Arc::clone(&clock))?,
+            mail,
             tokens,
             hasher,
             clock,
@@ -208,6 +224,16 @@ impl Auth {
         let session = self.stores.sessions.find(who.session).await?;
         let live = session.filter(|s| lives(s, &account.user, self.clock.now()));
         live.map(|session| (account.user, session)).ok_or(over)
+    }
+
+    /// Whether letters can be sent.
+    pub fn writes_letters(&self) -> bool {
+        self.mail.is_some()
+    }
+
+    /// Who writes letters; without, there is nothing here that could be asked for.
+    fn mail(&self) -> Result<&Mail, AuthError> {
+        self.mail.as_ref().ok_or(AuthError::NotFound)
     }
 
     /// Holds an outcome back that invites another try at once, until its turn comes.
@@ -247,6 +273,15 @@ impl From<HashError> for AuthError {
         match error {
             HashError::Overloaded { retry_after } => Self::Overloaded { retry_after },
             HashError::Damaged | HashError::Failed(_) => Self::Internal(error.to_string()),
+        }
+    }
+}
+
+impl From<MailError> for AuthError {
+    fn from(error: MailError) -> Self {
+        match error {
+            MailError::Store(error) => Self::Store(error),
+            MailError::Entropy(_) | MailError::Unwritable(_) => Self::Internal(error.to_string()),
         }
     }
 }

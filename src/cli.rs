@@ -27,6 +27,7 @@ use crate::app::rooms::{Rooms, Use};
 use crate::app::{self, AppError, Ending};
 use crate::auth::{Auth, AuthError};
 use crate::config::{self, Settings};
+use crate::mail::link_base;
 use crate::model::priority::Priority;
 use crate::store::moving::MoveError;
 use crate::token::TokenError;
@@ -168,6 +169,8 @@ struct Desk {
     runtime: Runtime,
     rooms: Rooms,
     auth: Auth,
+    /// Where links into our own site begin.
+    site: String,
 }
 
 impl Desk {
@@ -187,7 +190,13 @@ impl Desk {
         let rooms = runtime.block_on(Rooms::open(settings, Use::Command))?;
         let tokens = Arc::clone(&rooms.tokens);
         let auth = rooms.auth(settings, &tokens)?;
-        Ok(Self { runtime, rooms, auth })
+        let site = link_base(settings);
+        Ok(Self {
+            runtime,
+            rooms,
+            auth,
+            site,
+        })
     }
 
     /// Waits for running gateways to notice a change, so that what a command ended is over when the command returns.

@@ -9,6 +9,9 @@ use crate::auth::Auth;
 use crate::auth::hashing::Hasher;
 use crate::config::{LogTarget, Settings};
 use crate::gateway::Snapshot;
+use crate::mail::courier::Courier;
+use crate::mail::post::Post;
+use crate::mail::{Letters, Mail};
 use crate::model::clock::{Clock, SystemClock};
 use crate::model::secret::Secret;
 use crate::portal::Portal;
@@ -42,6 +45,8 @@ pub struct Rooms {
     pub tokens: Arc<Tokens>,
     /// The hashing pool.
     pub hasher: Arc<Hasher>,
+    /// Letters, where the gateway was started with a way for them.
+    pub letters: Option<Letters>,
     /// What keys of one purpose are derived from.
     pub secret: Secret,
 }
@@ -73,7 +78,12 @@ impl Rooms {
         .await?;
         let hasher = Hasher::new(&settings.auth.password, Arc::clone(&metrics));
         let hasher = hasher.map_err(system("cannot start the hashing threads"))?;
+        let letters = settings.mail.as_ref().map(|_| {
+            let outbox = Arc::clone(&stores.outbox);
+            Letters::new(&secret, outbox, Arc::clone(&clock))
+        });
         Ok(Self {
+            letters: letters.transpose()?,
             clock,
             metrics,
             audit: Arc::new(audit),
@@ -89,11 +99,13 @@ impl Rooms {
     /// # Errors
     /// When no keys can be derived from the secret.
     pub fn auth(&self, settings: &Settings, tokens: &Arc<Tokens>) -> Result<Auth, AppError> {
+        let mail = self.letters.clone().map(|letters| Mail::new(letters, settings));
         let auth = Auth::new(
             &settings.auth,
             &settings.tokens,
             &self.secret,
             &self.stores,
+            mail,
             Arc::clone(tokens),
             Arc::clone(&self.hasher),
             Arc::clone(&self.clock),
@@ -101,6 +113,20 @@ impl Rooms {
             Arc::clone(&self.audit),
         )?;
         Ok(auth)
+    }
+
+    /// Who carries letters, where the settings have a way for them.
+    ///
+    /// # Errors
+    /// When the way cannot be opened.
+    pub fn courier(&self, settings: &Settings) -> Result<Option<Courier>, AppError> {
+        let (Some(mail), Some(letters)) = (&settings.mail, &self.letters) else {
+            return Ok(None);
+        };
+        let host = settings.server.public_url.host().unwrap_or("localhost");
+        let post = Post::open(mail, host)?;
+        let (letters, metrics) = (letters.clone(), Arc::clone(&self.metrics));
+        Ok(Some(Courier::new(letters, post, mail.templates.clone(), metrics)))
     }
 
     /// A configuration ready to be put to work.

@@ -1,6 +1,6 @@
 //! Signing in with a password.
 //!
-//! An address that has no account, one that is no address, a wrong password and a disabled account get one answer after the same steps: the counters,
+//! An address that has no account, one that is no address, a wrong password, a disabled account and one not yet confirmed get one answer after the same steps: the counters,
 //! one look-up, one hash. What follows a right password may take longer; nobody gets there without it.
 
 use uuid::Uuid;
@@ -12,7 +12,7 @@ use super::{Auth, AuthError};
 use crate::model::caller::Caller;
 use crate::model::credential::{Account, Password};
 use crate::model::proof::Proof;
-use crate::model::user::{Email, UserId};
+use crate::model::user::{Confirmation, Email, User, UserId};
 use crate::store::StoreError;
 
 impl Auth {
@@ -48,7 +48,7 @@ impl Auth {
         let found = self.find_typed(email).await?;
         let verdict = self.compare(found.as_ref(), &password).await?;
         let whose = found.as_ref().map(|account| account.user.id);
-        let Some(account) = found.filter(|account| verdict.matches && account.user.disabled_at.is_none()) else {
+        let Some(account) = found.filter(|account| verdict.matches && may_enter(&account.user)) else {
             self.record("login.refused", Some(caller), whose, None).await;
             return Err(AuthError::InvalidCredentials);
         };
@@ -92,6 +92,11 @@ impl Auth {
             tracing::warn!(%error, user.id = %account.user.id, "a stronger password hash could not be kept");
         }
     }
+}
+
+/// Not while disabled, nor before a letter to the address was answered.
+fn may_enter(user: &User) -> bool {
+    user.disabled_at.is_none() && user.confirmation != Confirmation::Pending
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! A password is changed, or asked for again.
 
+use super::notice::Notice;
 use super::throttle::{AccountKey, Door};
 use super::{Auth, AuthError};
 use crate::model::caller::Caller;
@@ -33,6 +34,9 @@ impl Auth {
         self.record("password.changed", Some(caller), Some(who.user), Some(who.session))
             .await;
 
+        self.notify(Some(caller), &account.user.email, Notice::PasswordChanged)
+            .await;
+
         self.stores.sessions.move_to_epoch(session.id, epoch).await?;
         let ended = self.stores.sessions.end_all(who.user, Some(session.id)).await?;
         self.revoke_sessions(ended.into_iter()).await
@@ -55,6 +59,16 @@ impl Auth {
         if account.password.is_none() && account.user.disabled_at.is_none() {
             return self.recent(who).await.map(drop);
         }
+        self.prove_by_password(caller, account, password).await
+    }
+
+    /// The same where nothing else will do.
+    pub(super) async fn prove_by_password(
+        &self,
+        caller: &Caller,
+        account: &Account,
+        password: Password,
+    ) -> Result<(), AuthError> {
         let outcome = self.try_to_prove(caller, account, password).await;
         self.paced(outcome).await
     }

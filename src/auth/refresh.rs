@@ -7,6 +7,7 @@
 //! out of time, of an earlier epoch, of a user who is gone or disabled. A token whose MAC is not genuine, or whose nonce is another than its session's,
 //! says nothing about the session that the browser is in, so it takes nothing away.
 
+use super::notice::Notice;
 use super::{Auth, AuthError, SignedIn};
 use crate::config::OnReuse;
 use crate::model::caller::Caller;
@@ -113,6 +114,8 @@ impl Auth {
         if let Err(error) = revoked.map_err(AuthError::from).and(ended) {
             tracing::error!(%error, session.id = %session.id, "a refresh token was used again, but not all that it opened could be ended");
         }
+        self.notify_user(Some(caller), session.user, Notice::SessionsEndedByReuse)
+            .await;
         written.await;
     }
 }

@@ -1,24 +1,38 @@
 //! Making an account.
 //!
-//! That an address is taken has to be said as long as no mail can tell its owner instead; the limits make asking for many slow, and the answer comes
-//! after the same hash as any other. Who is unique is the store's index's to say, not a look-up's before.
+//! Where letters can be sent, every address gets the same answer after the same work, and what is true stands in a letter to its owner: the account is
+//! made when the link in it is used *and* the password that was chosen is given again (`confirm`). Until then nothing stands in the accounts store, so
+//! whoever registers somebody else's address takes nothing from them. Where none can be sent, that an address is taken has to be said; the limits make
+//! asking for many slow. Who is unique is the store's index's to say, not a look-up's before.
 
+use super::links::{CONFIRM_WITHIN, Errand};
 use super::throttle::{AccountKey, Door};
 use super::{Auth, AuthError};
+use crate::mail::letter::Says;
+use crate::mail::{Facts, Mail};
 use crate::model::caller::Caller;
-use crate::model::credential::{Account, Password};
+use crate::model::credential::{Account, Password, PasswordHash};
 use crate::model::secret;
 use crate::model::user::{Confirmation, Email, Epoch, Role, User, UserId};
 use crate::store::accounts::Added;
 
+/// What came of registering.
+#[derive(Clone, Debug)]
+pub enum Registered {
+    /// There is an account now.
+    Made(User),
+    /// A letter is on its way to the address, whoever's it is.
+    Asked,
+}
+
 impl Auth {
-    /// Makes an account.
-    pub async fn register(&self, caller: &Caller, email: &str, password: Password) -> Result<User, AuthError> {
+    /// Makes an account, or asks the owner of the address.
+    pub async fn register(&self, caller: &Caller, email: &str, password: Password) -> Result<Registered, AuthError> {
         let outcome = self.try_register(caller, email, password).await;
         self.paced(outcome).await
     }
 
-    async fn try_register(&self, caller: &Caller, email: &str, password: Password) -> Result<User, AuthError> {
+    async fn try_register(&self, caller: &Caller, email: &str, password: Password) -> Result<Registered, AuthError> {
         if !self.registration {
             return Err(AuthError::RegistrationClosed);
         }
@@ -28,10 +42,47 @@ impl Auth {
             return Err(refusal);
         }
         let email: Email = email.parse().map_err(|_| AuthError::InvalidEmail)?;
+        if let Some(mail) = &self.mail {
+            self.ask_owner(caller, mail, email, password).await?;
+            return Ok(Registered::Asked);
+        }
         // Whoever registers signs in next. An account that could not do so would only meet `email_taken` when its owner tries again.
         self.stores.sessions.ping().await?;
-        self.make_account(Some(caller), email, password, self.default_roles.clone())
+        let roles = self.default_roles.clone();
+        self.make_account(Some(caller), email, password, roles)
             .await
+            .map(Registered::Made)
+    }
+
+    /// The same steps whether or not the address has an account.
+    async fn ask_owner(&self, caller: &Caller, mail: &Mail, email: Email, password: Password) -> Result<(), AuthError> {
+        self.strength.check(&password, &email)?;
+        let password = self.hasher.hash(password).await?;
+        let key = AccountKey::of(&email);
+        let known = self.stores.accounts.find_by_email(&email).await?;
+        let may_write = self.throttle.may_write(caller, &key).await;
+        let errand = match &known {
+            Some(_) => Errand::Nothing,
+            None => Errand::Register {
+                email: email.clone(),
+                password: password.as_str().to_owned(),
+            },
+        };
+        let token = self.links.issue(errand, CONFIRM_WITHIN).await?;
+        let (says, path) = match &known {
+            Some(_) => (Says::Attempt, "/forgot".to_owned()),
+            None => (Says::Confirm, format!("/confirm?token={token}")),
+        };
+        let facts = Facts {
+            path: &path,
+            good_for: Some(CONFIRM_WITHIN),
+            origin: Some(caller.ip),
+        };
+        mail.write(&email, if may_write { says } else { Says::Nothing }, facts)
+            .await?;
+        let whose = known.map(|account| account.user.id);
+        self.record("register.asked", Some(caller), whose, None).await;
+        Ok(())
     }
 
     pub(super) async fn make_account(
@@ -43,6 +94,19 @@ impl Auth {
     ) -> Result<User, AuthError> {
         self.strength.check(&password, &email)?;
         let password = self.hasher.hash(password).await?;
+        self.add_account(caller, email, password, roles, Confirmation::Unasked)
+            .await
+    }
+
+    /// Adds an account whose password is a hash already.
+    pub(super) async fn add_account(
+        &self,
+        caller: Option<&Caller>,
+        email: Email,
+        password: PasswordHash,
+        roles: Vec<Role>,
+        confirmation: Confirmation,
+    ) -> Result<User, AuthError> {
         let now = self.clock.now();
         let user = User {
             id: UserId(secret::uuid_v7(now)?),
@@ -51,7 +115,7 @@ impl Auth {
             created_at: now,
             disabled_at: None,
             epoch: Epoch::default(),
-            confirmation: Confirmation::default(),
+            confirmation,
         };
         let account = Account { user, password };
         match self.stores.accounts.add(&account).await? {

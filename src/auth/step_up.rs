@@ -82,11 +82,8 @@ impl Auth {
         let account = account.ok_or(AuthError::SessionOver { dead: true })?;
         // Asked before anything is counted: should the sessions store be away, nothing is spent.
         let (user, session) = self.me(who).await?;
-        // A recent sign-in is no password: who has none signs in anew.
-        if account.password.is_none() {
-            return Err(AuthError::InvalidCredentials);
-        }
-        self.prove(caller, who, &account, password).await?;
+        // A recent sign-in proves nothing anew: who has no password signs in again.
+        self.prove_by_password(caller, &account, password).await?;
         let proof = Proof::remembered(session.amr).and(&["pwd"]);
         if let Some(step) = self.second_step_of(&user, &proof, Some(session.id)).await? {
             return Ok(Err(step));

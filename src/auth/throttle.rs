@@ -36,6 +36,11 @@ const TRIES_IN_A_ROW: Rate = Rate {
     count: 100,
     per: Duration::from_secs(30 * 24 * 60 * 60),
 };
+/// Letters to one address on the request of sources that have not signed in to its account.
+const LETTERS: Rate = Rate {
+    count: 10,
+    per: Duration::from_secs(60 * 60),
+};
 /// How many counters this process keeps while the store is away. Beyond it new ones are refused: without the store nobody can sign in anyway.
 const LOCAL_CAP: usize = 100_000;
 
@@ -46,6 +51,10 @@ pub(super) enum Door {
     Guess,
     /// Making an account.
     Register,
+    /// Asking for a letter.
+    Letter,
+    /// Using what a letter brought.
+    Link,
 }
 
 /// An account as the counters name it: a digest of the address in its one form, so that a counter store holds no addresses.
@@ -125,6 +134,8 @@ impl Throttle {
         let word = match door {
             Door::Guess => "guess",
             Door::Register => "register",
+            Door::Letter => "letter",
+            Door::Link => "link",
         };
         self.admit_source(caller).await?;
         self.count(format!("limit:{word}:{account}:{source}"), self.limits.per_account_ip)
@@ -158,6 +169,15 @@ impl Throttle {
     pub(super) async fn admit_in_a_row(&self, factor: &Factor, device: Option<Device>) -> Result<(), AuthError> {
         let key = format!("limit:row:{}:{}{}", factor.id, factor.counter, of(device));
         self.count(key, TRIES_IN_A_ROW).await
+    }
+
+    /// Whether one more letter may go to an address that anybody can name. Too many are not refused but left out, so that the answer stays the same;
+    /// a source that has signed in to the account before may always ask.
+    pub(super) async fn may_write(&self, caller: &Caller, account: &AccountKey) -> bool {
+        let AccountKey(account) = account;
+        let known = self.is_known(account, source(caller.ip)).await;
+        let within = self.count(format!("limit:letters:{account}"), LETTERS).await;
+        known || within.is_ok()
     }
 
     /// Remembers that the source has signed in to the account. Best effort: a sign-in does not fail over it.

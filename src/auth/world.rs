@@ -10,6 +10,8 @@ use async_trait::async_trait;
 use tempfile::TempDir;
 use totp_rs::Totp;
 
+use super::links::Links;
+use super::register::Registered;
 use super::{Auth, AuthError, Hasher, SignedIn};
 use crate::config::{self, Algorithm, AuthLimits, OnReuse, PasswordRules, Rate, StoreUrl};
 use crate::model::caller::Caller;
@@ -88,7 +90,7 @@ impl World {
         let clock = Arc::new(ManualClock::at(Timestamp::from_millis(1_750_000_000_500)));
         let mut tokens_settings = tokens_settings();
         change(&mut tokens_settings);
-        let secret = Secret::new([7; 32]);
+        let secret = secret();
         let tokens = Tokens::open(
             &tokens_settings,
             &store,
@@ -106,6 +108,7 @@ impl World {
             &tokens_settings,
             &secret,
             &stores,
+            None,
             tokens.clone(),
             hasher.clone(),
             clock.clone(),
@@ -133,8 +136,9 @@ impl World {
         Auth::new(
             &auth_settings(kib),
             &self.tokens_settings,
-            &Secret::new([7; 32]),
+            &secret(),
             &self.stores,
+            None,
             self.tokens.clone(),
             Arc::new(Hasher::new(&rules(kib), self.metrics.clone()).unwrap()),
             self.clock.clone(),
@@ -144,13 +148,21 @@ impl World {
         .unwrap()
     }
 
+    /// The same links.
+    pub(crate) fn links(&self) -> Links {
+        Links::new(&secret(), self.stores.ephemeral.clone(), self.clock.clone()).unwrap()
+    }
+
     /// Ada registers.
     pub(crate) async fn register(&self) -> User {
         self.register_as("ada@example.com").await
     }
 
     pub(crate) async fn register_as(&self, email: &str) -> User {
-        self.auth.register(&caller(), email, password()).await.unwrap()
+        match self.auth.register(&caller(), email, password()).await.unwrap() {
+            Registered::Made(user) => user,
+            Registered::Asked => panic!("no mail is sent here"),
+        }
     }
 
     /// Ada registers and signs in.
@@ -226,6 +238,10 @@ impl App {
     pub(crate) fn code(&self, now: Timestamp) -> String {
         self.0.generate(now.as_secs()).to_string()
     }
+}
+
+fn secret() -> Secret {
+    Secret::new([7; 32])
 }
 
 pub(crate) fn password() -> Password {

@@ -34,6 +34,18 @@ pub enum Command {
     /// A line for each account: `email` and `password_hash`, and if there are such, `roles`, `created_at`, `disabled` and `id` (a UUID). An address that has
     /// an account keeps it, so it may be run again. A hash of argon2, bcrypt, scrypt or PBKDF2 becomes one of ours when its owner signs in.
     Import(super::import::What),
+    /// Make an account for somebody who chooses the password themselves, by a link that is good for 7 days
+    ///
+    /// The link goes out by mail, or is printed where no mail is configured. Invite somebody who has not come once more, and the former link is over.
+    Invite {
+        /// The address that signs in
+        email: String,
+        /// What the account may do; give it again for more
+        #[arg(long = "role", value_name = "ROLE")]
+        roles: Vec<Role>,
+        #[command(flatten)]
+        format: Format,
+    },
     /// List all accounts, oldest first
     List {
         #[command(flatten)]
@@ -182,6 +194,14 @@ pub fn run(command: Command, desk: &Desk) -> Result<(), CliError> {
                 ask_password()?
             };
             (desk.runtime.block_on(auth.add_user(&email, password, roles))?, format)
+        }
+        Command::Invite { email, roles, format } => {
+            let invited = desk.runtime.block_on(auth.invite(&email, roles))?;
+            match invited.path {
+                Some(path) => eprintln!("send this link, which is good for 7 days and once: {}{path}", desk.site),
+                None => eprintln!("a letter with a link, which is good for 7 days and once, is on its way"),
+            }
+            (invited.user, format)
         }
         Command::Show { user, format } => {
             let (user, factors) = desk.runtime.block_on(auth.user_with_factors(&user))?;

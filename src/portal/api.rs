@@ -3,6 +3,7 @@
 //! Cookies are set when somebody signs in or refreshes by cookie, and taken away at sign-out, with the account, and when a refresh finds that the
 //! session is certainly over. A store that fails takes none away, but for sign-out: there the person wants this browser to forget, whatever else happens.
 
+mod letters;
 mod second_factor;
 
 use std::error::Error;
@@ -25,7 +26,7 @@ use super::shape::{
 use crate::auth::devices::KNOWN_FOR;
 use crate::auth::entry::Entered;
 use crate::auth::step_up::Raised;
-use crate::auth::{Auth, AuthError, SignedIn};
+use crate::auth::{Auth, AuthError, SignedIn, register};
 use crate::config::RevocationMode;
 use crate::model::credential::Password;
 use crate::model::identity::Identity;
@@ -121,6 +122,11 @@ impl Api {
             }
             Endpoint::Me => self.me(ask).await,
             Endpoint::Password => self.change_password(ask, intake::read(headers, body).await?).await,
+            Endpoint::Forgot => self.forgot(ask, intake::read(headers, body).await?).await,
+            Endpoint::Reset => self.reset_password(ask, intake::read(headers, body).await?).await,
+            Endpoint::Confirm => self.confirm(ask, intake::read(headers, body).await?).await,
+            Endpoint::Resend => self.resend(ask, intake::read(headers, body).await?).await,
+            Endpoint::Email => self.change_email(ask, intake::read(headers, body).await?).await,
             Endpoint::Sessions => self.sessions(ask).await,
             Endpoint::Session(id) => self.end_session(ask, id).await,
             Endpoint::OpenApi => Ok(public(self.description.clone(), DESCRIPTION_LIFE)),
@@ -153,9 +159,13 @@ impl Api {
 
     async fn register(&self, ask: &Ask<'_>, body: Register) -> Answer {
         let password = Password::new(body.password);
-        let user = self.auth.register(&ask.origin.caller, &body.email, password).await?;
-        let user = UserView::of(&user);
-        Ok(reply::json(StatusCode::CREATED, &Registered { user }))
+        match self.auth.register(&ask.origin.caller, &body.email, password).await? {
+            register::Registered::Made(user) => {
+                let user = UserView::of(&user);
+                Ok(reply::json(StatusCode::CREATED, &Registered { user }))
+            }
+            register::Registered::Asked => Ok(reply::empty(StatusCode::ACCEPTED)),
+        }
     }
 
     async fn login(&self, ask: &Ask<'_>, body: Login) -> Answer {

@@ -5,12 +5,14 @@
 
 pub mod accent;
 mod account;
+mod confirmation;
 pub mod device;
 mod failure;
 mod going_on;
 pub mod look;
 mod path;
 mod providers;
+mod recovery;
 mod registration;
 mod reply;
 mod second_step;
@@ -157,6 +159,9 @@ impl Pages {
             Page::Account if reads => self.show_account(visit).await,
             Page::Security if reads => self.show_security(visit).await,
             Page::Callback => self.back_from_provider(visit).await,
+            Page::Forgot if reads => self.show_forgot(visit),
+            Page::Reset if reads => self.show_reset(visit).await,
+            Page::Confirm if reads => self.show_confirm(visit),
             _ if visit.head.method != Method::POST => {
                 let allow = HeaderValue::from_static("GET, HEAD, POST");
                 Err(Problem::new(Code::MethodNotAllowed, "Open this page with GET.").allow(allow))
@@ -177,6 +182,9 @@ impl Pages {
             Page::SignOut => self.sign_out(visit, form).await,
             Page::Security => self.change_security(visit, form).await,
             Page::Provider => self.go_to_provider(visit, form).await,
+            Page::Forgot => self.forgot(visit, form).await,
+            Page::Reset => self.reset(visit, form).await,
+            Page::Confirm => self.confirm_address(visit, form).await,
             _ => self.change_account(visit, form).await,
         }
     }

@@ -99,6 +99,10 @@ pub(super) fn problem(error: AuthError) -> Problem {
         ),
         AuthError::LastWayIn => Problem::new(Code::LastWayIn, "Set a password first, or connect another provider."),
         AuthError::Federated(why) => federated(why),
+        AuthError::LinkOver => Problem::new(
+            Code::InvalidLink,
+            "It was used before, a newer one was sent, or its time is over; ask for another.",
+        ),
         AuthError::NotFound => Problem::new(Code::NotFound, "There is no such thing here."),
         AuthError::Store(error) | AuthError::Token(TokenError::Store(error)) => store_unavailable(&error),
         AuthError::Token(error) => internal(&error),
@@ -230,6 +234,7 @@ mod tests {
             (AuthError::RegistrationClosed, Code::RegistrationClosed, None),
             (AuthError::NotFound, Code::NotFound, None),
             (AuthError::Token(TokenError::NoSigningKey), Code::Internal, None),
+            (AuthError::LinkOver, Code::InvalidLink, None),
             (AuthError::Internal("x".into()), Code::Internal, None),
         ];
         for (error, code, retry_after) in cases {

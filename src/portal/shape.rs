@@ -78,6 +78,57 @@ impl Shape for ChangePassword {
     const SHAPE: &'static str = r#"Send {"current": "…", "new": "…"}."#;
 }
 
+/// An address that a letter is asked for.
+#[derive(Deserialize, JsonSchema)]
+pub(super) struct Asked {
+    #[schemars(extend("format" = "email"))]
+    pub(super) email: String,
+}
+
+impl Shape for Asked {
+    const SHAPE: &'static str = r#"Send {"email": "…"}."#;
+}
+
+/// What sets a new password.
+#[derive(Deserialize, JsonSchema)]
+pub(super) struct ResetPassword {
+    /// Out of the link in the letter.
+    pub(super) token: String,
+    #[schemars(extend("format" = "password"))]
+    pub(super) new: String,
+}
+
+impl Shape for ResetPassword {
+    const SHAPE: &'static str = r#"Send {"token": "…", "new": "…"}."#;
+}
+
+/// What confirms an address.
+#[derive(Deserialize, JsonSchema)]
+pub(super) struct ConfirmAddress {
+    /// Out of the link in the letter.
+    pub(super) token: String,
+    /// That of the account, or of the registration.
+    #[schemars(extend("format" = "password"))]
+    pub(super) password: String,
+}
+
+impl Shape for ConfirmAddress {
+    const SHAPE: &'static str = r#"Send {"token": "…", "password": "…"}."#;
+}
+
+/// Another address for the account.
+#[derive(Deserialize, JsonSchema)]
+pub(super) struct ChangeEmail {
+    #[schemars(extend("format" = "email"))]
+    pub(super) email: String,
+    #[schemars(extend("format" = "password"))]
+    pub(super) password: String,
+}
+
+impl Shape for ChangeEmail {
+    const SHAPE: &'static str = r#"Send {"email": "…", "password": "…"}."#;
+}
+
 /// The password once more, for what cannot be undone.
 #[derive(Deserialize, JsonSchema)]
 pub(super) struct Confirm {

@@ -47,6 +47,8 @@ pub enum Code {
     ProviderTaken,
     /// 409
     LastWayIn,
+    /// 410: a link out of a letter.
+    InvalidLink,
     /// 413
     PayloadTooLarge,
     /// 415
@@ -138,6 +140,7 @@ impl Code {
                 "last_way_in",
                 "Nobody could sign in to the account any more",
             ),
+            Self::InvalidLink => (StatusCode::GONE, "invalid_link", "The link is not good any more"),
             Self::PayloadTooLarge => (
                 StatusCode::PAYLOAD_TOO_LARGE,
                 "payload_too_large",

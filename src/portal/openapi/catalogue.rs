@@ -11,7 +11,8 @@ use super::operation::Operation;
 use crate::portal::endpoint::Endpoint;
 use crate::portal::shape::factors::{Added, Begun, Code as FirstCode, Codes, Factors, Required, StepUp, Verify};
 use crate::portal::shape::{
-    ChangePassword, Confirm, Granted, Listing, Login, Me, ProviderList, Refresh, Register, Registered,
+    Asked, ChangeEmail, ChangePassword, Confirm, ConfirmAddress, Granted, Listing, Login, Me, ProviderList, Refresh,
+    Register, Registered, ResetPassword,
 };
 use crate::wire::reply::Code;
 
@@ -43,6 +44,7 @@ pub(super) fn operations(endpoint: Endpoint) -> Vec<Operation> {
                 .reads::<Register>()
                 .an_attempt()
                 .gives::<Registered<'_>>(StatusCode::CREATED, "The new account.")
+                .accepts("Where letters are sent: one is on its way, whether or not the address has an account.")
                 .refuses(&[
                     Code::RegistrationClosed,
                     Code::EmailTaken,
@@ -166,6 +168,59 @@ pub(super) fn operations(endpoint: Endpoint) -> Vec<Operation> {
                     Code::InsufficientUserAuthentication,
                     Code::WeakPassword,
                 ]),
+        ],
+        Endpoint::Forgot => vec![
+            post(
+                "forgotPassword",
+                "Ask for a letter that sets a new password; where letters are sent",
+            )
+            .reads::<Asked>()
+            .an_attempt()
+            .accepts("If the address has an account, a letter is on its way.")
+            .refuses(&[Code::InvalidEmail, Code::NotFound]),
+        ],
+        Endpoint::Reset => vec![
+            post(
+                "resetPassword",
+                "Set the password with the token of a letter; every session ends, and nobody is signed in by it",
+            )
+            .reads::<ResetPassword>()
+            .an_attempt()
+            .gives_nothing("Set.")
+            .refuses(&[Code::InvalidLink, Code::WeakPassword]),
+        ],
+        Endpoint::Confirm => vec![
+            post("confirmAddress", "Confirm an address with the token of a letter")
+                .reads::<ConfirmAddress>()
+                .an_attempt()
+                .gives::<Registered<'_>>(StatusCode::OK, "The account, with the address.")
+                .refuses(&[
+                    Code::InvalidLink,
+                    Code::InvalidCredentials,
+                    Code::RegistrationClosed,
+                    Code::EmailTaken,
+                ]),
+        ],
+        Endpoint::Resend => vec![
+            post(
+                "resendConfirmation",
+                "Ask for the letter of a registration once more; where letters are sent",
+            )
+            .reads::<Asked>()
+            .an_attempt()
+            .accepts("If a registration of the address waits, a letter is on its way.")
+            .refuses(&[Code::InvalidEmail, Code::NotFound]),
+        ],
+        Endpoint::Email => vec![
+            post(
+                "changeEmail",
+                "Ask for another address, which a letter confirms; where letters are sent",
+            )
+            .by_the_signed_in()
+            .reads::<ChangeEmail>()
+            .an_attempt()
+            .accepts("A letter is on its way.")
+            .refuses(&[Code::InvalidCredentials, Code::InvalidEmail, Code::NotFound]),
         ],
         Endpoint::Sessions => vec![
             get("sessions", "Where the person is signed in")

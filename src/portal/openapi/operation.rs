@@ -123,6 +123,11 @@ impl Operation {
         self.answers(StatusCode::NO_CONTENT, words, None)
     }
 
+    /// Answers without content that something is on its way.
+    pub(super) fn accepts(self, words: &'static str) -> Self {
+        self.answers(StatusCode::ACCEPTED, words, None)
+    }
+
     fn answers(mut self, status: StatusCode, words: &'static str, schema: Option<SchemaOf>) -> Self {
         self.answers.push(Answer {
             status,

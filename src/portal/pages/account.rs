@@ -23,11 +23,16 @@ use crate::wire::reply::{Code, Problem};
 const LISTED: usize = 12;
 
 /// What was done, by the word in the query.
-const DONE: [(&str, &str); 5] = [
+const DONE: [(&str, &str); 7] = [
     (
         "password",
         "Your password was changed, and your other sessions have ended.",
     ),
+    (
+        "move",
+        "A link is on its way to the new address. Nothing changes until it is used.",
+    ),
+    ("moved", "Your account has its new address."),
     ("ended", "That session has ended."),
     ("others", "All your other sessions have ended."),
     ("tied", "Connected: from now on you can sign in with it."),
@@ -91,6 +96,13 @@ impl Pages {
                 let changed = self.auth.change_password(caller, who, current, new).await;
                 changed.map_err(in_password_form)?;
                 Ok(self.done("password"))
+            }
+            "email" => {
+                let asked = self
+                    .auth
+                    .ask_to_move(caller, who, form.get("email"), password("password"));
+                asked.await.map_err(in_address_form)?;
+                Ok(self.done("move"))
             }
             "end" => {
                 let id = form.get("session").parse().map(SessionId);
@@ -167,6 +179,7 @@ impl Pages {
             roles: user.roles.iter().map(ToString::to_string).collect(),
             since: user.created_at.into(),
             unlisted: sessions.len().saturating_sub(LISTED),
+            letters: self.auth.writes_letters(),
             sessions: lines(sessions, who.session),
             ties,
             has_password,
@@ -215,6 +228,14 @@ fn in_password_form(error: AuthError) -> Refused {
     let wrong = match error {
         AuthError::InvalidCredentials => Wrong::Current,
         AuthError::WeakPassword(_) => Wrong::New,
+        _ => Wrong::Nothing,
+    };
+    refused(error, wrong)
+}
+
+fn in_address_form(error: AuthError) -> Refused {
+    let wrong = match error {
+        AuthError::InvalidCredentials | AuthError::InvalidEmail => Wrong::Address,
         _ => Wrong::Nothing,
     };
     refused(error, wrong)

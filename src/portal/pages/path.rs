@@ -22,6 +22,12 @@ pub(in crate::portal) enum Page {
     SignOut,
     Account,
     Security,
+    /// Where one asks for a new password.
+    Forgot,
+    /// Where one sets it.
+    Reset,
+    /// Where one confirms an address.
+    Confirm,
     ChangePassword,
     /// Where a browser leaves for a provider.
     Provider,
@@ -43,6 +49,9 @@ impl Page {
             "/logout" => Some(Self::SignOut),
             "/account" => Some(Self::Account),
             "/security" => Some(Self::Security),
+            "/forgot" => Some(Self::Forgot),
+            "/reset" => Some(Self::Reset),
+            "/confirm" => Some(Self::Confirm),
             rest => match rest.strip_prefix("/providers/") {
                 Some(rest) if rest.ends_with("/callback") => Some(Self::Callback),
                 Some(rest) => (!rest.contains('/')).then_some(Self::Provider),
@@ -54,10 +63,10 @@ impl Page {
     /// Whether a request is for the page. The other requests to the same path are for the JSON face.
     pub(in crate::portal) fn takes(self, method: &Method, headers: &HeaderMap) -> bool {
         match self {
-            Self::SignIn | Self::Register | Self::SignOut if method == Method::POST => {
+            Self::SignIn | Self::Register | Self::SignOut | Self::Confirm if method == Method::POST => {
                 navigation::is_urlencoded(headers)
             }
-            Self::Account | Self::Security => true,
+            Self::Account | Self::Security | Self::Forgot | Self::Reset => true,
             Self::Provider => method == Method::POST && navigation::is_urlencoded(headers),
             // A look at the head of the answer would use it up.
             Self::Callback => method == Method::GET,
@@ -74,6 +83,9 @@ impl Page {
             Self::SignOut => "auth.logout",
             Self::Account => "auth.account",
             Self::Security => "auth.security",
+            Self::Forgot => "auth.forgot",
+            Self::Reset => "auth.reset",
+            Self::Confirm => "auth.confirm",
             Self::ChangePassword => "auth.change_password",
             Self::Provider => "auth.provider",
             Self::Callback => "auth.provider_callback",
@@ -96,7 +108,7 @@ mod tests {
     #[test]
     fn a_form_is_a_pages_and_json_is_not() {
         let form = headers("application/x-www-form-urlencoded; charset=utf-8");
-        for page in [Page::SignIn, Page::Register, Page::SignOut] {
+        for page in [Page::SignIn, Page::Register, Page::SignOut, Page::Confirm] {
             assert!(page.takes(&Method::GET, &HeaderMap::new()));
             assert!(page.takes(&Method::POST, &form));
             assert!(!page.takes(&Method::POST, &headers("application/json")));

@@ -6,7 +6,8 @@ use super::failure::complaint;
 use super::sign_in::{Draft, PURPOSE, carry_over, only_shows, stale};
 use super::view::Register;
 use super::visit::Visit;
-use super::{Answer, Pages};
+use super::{Answer, Pages, reply};
+use crate::auth::register::Registered;
 use crate::model::credential::Password;
 use crate::portal::form::Form;
 use crate::portal::refusal;
@@ -24,7 +25,7 @@ impl Pages {
         self.empty_registration(visit, draft)
     }
 
-    /// Makes the account and signs in to it.
+    /// Makes the account and signs in to it; where letters can be sent, first its owner is asked.
     pub(super) async fn register(&self, visit: &mut Visit<'_>, form: &Form) -> Answer {
         let place = self.place(visit, form.get("return_to"));
         let mut draft = Draft::of(form, place.as_ref());
@@ -43,8 +44,10 @@ impl Pages {
         }
         let (caller, email, password) = (&visit.origin.caller, draft.email, form.get("password"));
         let password = || Password::new(password.to_owned());
-        if let Err(error) = self.auth.register(caller, email, password()).await {
-            return self.refuse_registration(visit, refusal::problem(error), draft);
+        match self.auth.register(caller, email, password()).await {
+            Ok(Registered::Made(_)) => {}
+            Ok(Registered::Asked) => return reply::see_other(&format!("{}/confirm?done=asked", self.look.base)),
+            Err(error) => return self.refuse_registration(visit, refusal::problem(error), draft),
         }
         match self.auth.login(caller, email, password()).await {
             Ok(entered) => self.enter(visit, entered, draft).await,

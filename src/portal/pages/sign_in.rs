@@ -142,6 +142,7 @@ impl Pages {
             kept: draft.kept,
             registration: self.registration,
             choices: self.choices(draft.again),
+            letters: self.auth.writes_letters(),
         };
         self.policy.page(status, &page)
     }

@@ -42,6 +42,8 @@ pub struct SignIn<'a> {
     pub registration: bool,
     /// Other people's sign-in.
     pub choices: Choices<'a>,
+    /// Whether a forgotten password can be helped by a letter.
+    pub letters: bool,
 }
 
 /// The registration page.
@@ -122,6 +124,8 @@ pub struct Account<'a> {
     pub ties: Vec<Tie<'a>>,
     /// Whether there is a password to be changed.
     pub has_password: bool,
+    /// Whether another address can be confirmed by a letter.
+    pub letters: bool,
     /// Proof that the forms are ours.
     pub form_token: String,
     /// Characters of a password at least.
@@ -141,6 +145,8 @@ pub enum Wrong {
     New,
     /// The one that confirms a deletion.
     Deletion,
+    /// Another address, or the password that confirms it.
+    Address,
 }
 
 impl Wrong {
@@ -154,6 +160,10 @@ impl Wrong {
 
     fn deletion(self) -> bool {
         self == Self::Deletion
+    }
+
+    fn address(self) -> bool {
+        self == Self::Address
     }
 }
 
@@ -228,6 +238,84 @@ pub struct Onward<'a> {
     pub name: &'a str,
     /// Its address.
     pub address: &'a str,
+}
+
+/// Where one asks for a new password.
+#[derive(Template)]
+#[template(path = "forgot.html", config = "src/portal/askama.toml")]
+pub struct Forgot<'a> {
+    /// The frame around it.
+    pub look: &'a Look,
+    /// What went wrong the last time.
+    pub error: Option<Complaint>,
+    /// The address typed before.
+    pub email: &'a str,
+    /// Proof that the form is ours.
+    pub form_token: String,
+}
+
+/// Where one sets it.
+#[derive(Template)]
+#[template(path = "reset.html", config = "src/portal/askama.toml")]
+pub struct Reset<'a> {
+    /// The frame around it.
+    pub look: &'a Look,
+    /// What went wrong the last time.
+    pub error: Option<Complaint>,
+    /// What the link brought.
+    pub token: &'a str,
+    /// Proof that the form is ours.
+    pub form_token: String,
+    /// Characters of a password at least.
+    pub min_length: usize,
+    /// Characters of a password at most.
+    pub max_length: usize,
+}
+
+/// Where one confirms an address.
+#[derive(Template)]
+#[template(path = "confirm.html", config = "src/portal/askama.toml")]
+pub struct Confirm<'a> {
+    /// The frame around it.
+    pub look: &'a Look,
+    /// What went wrong the last time.
+    pub error: Option<Complaint>,
+    /// What the link brought.
+    pub token: &'a str,
+    /// Proof that the form is ours.
+    pub form_token: String,
+}
+
+/// Where one waits for the letter that confirms it.
+#[derive(Template)]
+#[template(path = "waiting.html", config = "src/portal/askama.toml")]
+pub struct Waiting<'a> {
+    /// The frame around it.
+    pub look: &'a Look,
+    /// What went wrong the last time.
+    pub error: Option<Complaint>,
+    /// What was done just now.
+    pub done: Option<&'a str>,
+    /// The address typed before.
+    pub email: &'a str,
+    /// Proof that the form is ours.
+    pub form_token: String,
+}
+
+/// A page that says one thing, and where to go on.
+#[derive(Template)]
+#[template(path = "message.html", config = "src/portal/askama.toml")]
+pub struct Message<'a> {
+    /// The frame around it.
+    pub look: &'a Look,
+    /// What happened.
+    pub heading: &'a str,
+    /// What that means.
+    pub detail: &'a str,
+    /// Where to go on, in words.
+    pub button: &'a str,
+    /// Where to go on.
+    pub way_on: String,
 }
 
 /// An error page.

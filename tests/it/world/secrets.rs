@@ -17,6 +17,7 @@ const MEMBERS: &[&str] = &[
     "password",
     "current",
     "new",
+    "token",
     "access_token",
     "refresh_token",
     "mfa_token",
@@ -81,7 +82,7 @@ pub fn no_path_of_ours_is_made_up(access_log: &[Value]) {
             Some(("providers", name)) => ["corp", "corp/callback", "other/callback"].contains(&name),
             Some(("assets", name)) => name.split_once('.').is_some_and(|(hash, _)| hash.len() == 16),
             Some(("mfa", part)) => ["verify", "totp", "totp/confirm", "recovery"].contains(&part),
-            Some(_) => rest == "logout/all",
+            Some(_) => ["logout/all", "password/forgot", "password/reset", "confirm/resend"].contains(&rest),
             None if ["openapi.json", "step-up"].contains(&rest) => true,
             None => rest.bytes().all(|byte| byte.is_ascii_lowercase()) && rest.len() < 10,
         };

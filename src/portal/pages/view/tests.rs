@@ -44,6 +44,7 @@ fn account(look: &Look, sessions: usize) -> Account<'_> {
         unlisted: 4,
         ties: vec![tie("google", true), tie("corp", false)],
         has_password: true,
+        letters: true,
         form_token: "t".repeat(43),
         min_length: 15,
         max_length: 256,
@@ -61,6 +62,7 @@ fn sign_in(look: &Look) -> SignIn<'_> {
         kept: None,
         registration: true,
         choices: choices(),
+        letters: true,
     }
 }
 
@@ -150,6 +152,41 @@ fn pages(look: &Look) -> Vec<(&'static str, String)> {
         instead: "/orders/new",
         fields: vec![field("title", "Forty-two chairs"), field("note", "for the <hall>")],
     };
+    let (form_token, token) = ("t".repeat(43), "l".repeat(43));
+    let forgot = Forgot {
+        look,
+        error: complaint(),
+        email: "ada@example.com",
+        form_token: form_token.clone(),
+    };
+    let reset = Reset {
+        look,
+        error: complaint(),
+        token: &token,
+        form_token: form_token.clone(),
+        min_length: 15,
+        max_length: 256,
+    };
+    let confirm = Confirm {
+        look,
+        error: complaint(),
+        token: &token,
+        form_token: form_token.clone(),
+    };
+    let waiting = Waiting {
+        look,
+        error: None,
+        done: Some("A letter with a link is on its way to your address. Open it to finish."),
+        email: "",
+        form_token,
+    };
+    let message = Message {
+        look,
+        heading: "Your password is set",
+        detail: "All sessions of your account have ended. Sign in with the new password.",
+        button: "Sign in",
+        way_on: "/auth/login".to_owned(),
+    };
     let complained = Account {
         error: complaint(),
         wrong: Wrong::Deletion,
@@ -169,6 +206,11 @@ fn pages(look: &Look) -> Vec<(&'static str, String)> {
         ("onward", onward.render()),
         ("error", error.render()),
         ("kept_form", kept.render()),
+        ("forgot", forgot.render()),
+        ("reset", reset.render()),
+        ("confirm", confirm.render()),
+        ("waiting", waiting.render()),
+        ("message", message.render()),
     ];
     all.into_iter().map(|(name, html)| (name, html.unwrap())).collect()
 }
