@@ -222,13 +222,13 @@ impl Provider {
     /// The ID token's claims, once a key of the provider has proved them. A key that is not known may be a new one: the set is read again, but not for
     /// everybody who makes a name up.
     async fn proved(&self, metadata: &Metadata, token: &str) -> Result<Statement, ProviderError> {
-        let now = self.clock.now();
-        let keys = self.known.keys(&self.client, metadata, now).await?;
+        let clock = self.clock.as_ref();
+        let keys = self.known.keys(&self.client, metadata, clock).await?;
         match keys.verify(token, &metadata.algorithms) {
             Err(Distrust::UnknownKey) => {}
             judged => return judged.map_err(distrusted),
         }
-        let Some(keys) = self.known.newer_keys(&self.client, metadata, now).await? else {
+        let Some(keys) = self.known.newer_keys(&self.client, metadata, clock).await? else {
             return Err(distrusted(Distrust::UnknownKey));
         };
         keys.verify(token, &metadata.algorithms).map_err(distrusted)
@@ -254,8 +254,8 @@ impl Provider {
     }
 
     async fn metadata(&self) -> Result<Arc<Metadata>, ProviderError> {
-        let now = self.clock.now();
-        self.known.metadata(&self.client, &self.settings.issuer, now).await
+        let (issuer, clock) = (&self.settings.issuer, self.clock.as_ref());
+        self.known.metadata(&self.client, issuer, clock).await
     }
 }
 

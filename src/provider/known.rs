@@ -12,7 +12,7 @@ use tokio::sync::Mutex;
 use super::ProviderError;
 use super::fetch::Client;
 use super::metadata::{self, Metadata};
-use crate::model::clock::Timestamp;
+use crate::model::clock::{Clock, Timestamp};
 use crate::token::foreign::ForeignKeys;
 
 /// How long what was read counts.
@@ -51,12 +51,13 @@ impl<T> Kept<T> {
         (now.since(*at) < age).then(|| Arc::clone(kept))
     }
 
-    /// Reads it anew, unless that has just failed.
+    /// Reads it anew, unless that has just failed. That it failed counts from when it did, not from when it was begun.
     async fn renew(
         &mut self,
-        now: Timestamp,
+        clock: &dyn Clock,
         reading: impl Future<Output = Result<T, ProviderError>>,
     ) -> Result<Arc<T>, ProviderError> {
+        let now = clock.now();
         if self.failed.is_some_and(|failed| now.since(failed) < PAUSE) {
             return Err(ProviderError::Unreachable("it failed a moment ago".to_owned()));
         }
@@ -68,7 +69,7 @@ impl<T> Kept<T> {
                 Ok(read)
             }
             Err(error) => {
-                self.failed = Some(now);
+                self.failed = Some(clock.now());
                 Err(error)
             }
         }
@@ -80,30 +81,30 @@ impl Known {
         &self,
         client: &Client,
         issuer: &str,
-        now: Timestamp,
+        clock: &dyn Clock,
     ) -> Result<Arc<Metadata>, ProviderError> {
         let mut kept = self.metadata.lock().await;
-        if let Some(known) = kept.younger_than(FRESH, now) {
+        if let Some(known) = kept.younger_than(FRESH, clock.now()) {
             return Ok(known);
         }
         let reading = async {
             let text = client.get(&metadata::address(issuer)?, None).await?;
             Metadata::read(&text, issuer)
         };
-        kept.renew(now, reading).await
+        kept.renew(clock, reading).await
     }
 
     pub(super) async fn keys(
         &self,
         client: &Client,
         metadata: &Metadata,
-        now: Timestamp,
+        clock: &dyn Clock,
     ) -> Result<Arc<ForeignKeys>, ProviderError> {
         let mut kept = self.keys.lock().await;
-        if let Some(known) = kept.younger_than(FRESH, now) {
+        if let Some(known) = kept.younger_than(FRESH, clock.now()) {
             return Ok(known);
         }
-        kept.renew(now, read_keys(client, metadata)).await
+        kept.renew(clock, read_keys(client, metadata)).await
     }
 
     /// Keys that are newer than those that lacked one; `None`: they were read a moment ago.
@@ -111,13 +112,13 @@ impl Known {
         &self,
         client: &Client,
         metadata: &Metadata,
-        now: Timestamp,
+        clock: &dyn Clock,
     ) -> Result<Option<Arc<ForeignKeys>>, ProviderError> {
         let mut kept = self.keys.lock().await;
-        if kept.younger_than(KEY_PAUSE, now).is_some() {
+        if kept.younger_than(KEY_PAUSE, clock.now()).is_some() {
             return Ok(None);
         }
-        kept.renew(now, read_keys(client, metadata)).await.map(Some)
+        kept.renew(clock, read_keys(client, metadata)).await.map(Some)
     }
 }
 
