@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::auth::SignedIn;
-use crate::auth::world::{World, caller, password};
+use crate::auth::world::{App, World, caller, password};
 use crate::model::clock::Clock as _;
 use crate::model::credential::Password;
 use crate::model::session::Amr;
@@ -111,6 +111,24 @@ async fn an_account_with_a_second_factor_is_never_found_by_its_address() {
         sign_in(&world, &vouched(&world, "1", Some(ADA))).await,
         Federated::TieFirst,
     );
+}
+
+#[tokio::test]
+async fn whoever_has_a_second_factor_here_is_asked_for_it_whatever_a_provider_says() {
+    let world = World::new().await;
+    let here = world.signed_in().await;
+    let who = &here.access.identity;
+    let told = |words: &[&str]| Vouched {
+        amr: words.iter().map(|word| Amr((*word).to_owned())).collect(),
+        ..vouched(&world, "1", None)
+    };
+    world.auth.tie(&caller(), who, &told(&["fed"])).await.unwrap();
+    let app = App::reading(&world.auth.begin_totp(who, "Gateward").await.unwrap().uri);
+    let code = app.code(world.clock.now());
+    world.auth.confirm_totp(&caller(), who, &code).await.unwrap();
+    let person = told(&["fed", "pwd", "otp", "mfa"]);
+    let entered = world.auth.sign_in_vouched(&caller(), &person, true).await.unwrap();
+    assert!(matches!(entered, Entered::SecondStep(_)));
 }
 
 #[tokio::test]
