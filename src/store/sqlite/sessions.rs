@@ -124,7 +124,8 @@ impl PairStore for Sqlite {
         let both = query(
             "SELECT sessions.*, users.id AS owner_id, users.email AS owner_email, users.roles AS owner_roles,
                  users.password AS owner_password, users.created_at AS owner_created_at,
-                 users.disabled_at AS owner_disabled_at, users.epoch AS owner_epoch
+                 users.disabled_at AS owner_disabled_at, users.epoch AS owner_epoch,
+                 users.confirmation AS owner_confirmation
              FROM sessions LEFT JOIN users ON users.id = sessions.user_id WHERE sessions.id = ?1",
         );
         self.read_one(both.bind(bytes(id.0))).await
