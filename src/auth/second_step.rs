@@ -1,7 +1,7 @@
 //! The second step of a sign-in: between a right first factor and a session.
 //!
 //! Whoever proved the first factor gets an opaque token of 256 bits, good for five minutes and for nothing but this step; the store keeps what was
-//! proved under its hash. Five codes may be tried with it. So that endless beginnings give no endless guesses, codes are counted for the account as well.
+//! proved, sealed, under its hash. Five codes may be tried with it. So that endless beginnings give no endless guesses, codes are counted for the account as well.
 //!
 //! The order of the last moments matters: the session is opened first, then the token and the code are spent, each in one step of its store. So of any
 //! number that bring the same code one gets in, and when a store fails nothing was spent and nobody has seen the session's tokens.
@@ -24,7 +24,6 @@ use crate::model::proof::Proof;
 use crate::model::secret;
 use crate::model::session::{Amr, SessionId};
 use crate::model::user::{Epoch, User, UserId};
-use crate::store::StoreError;
 use crate::store::factors::Advance;
 
 /// How long the second step may take.
@@ -265,14 +264,17 @@ impl Auth {
 
     async fn pending(&self, key: &str) -> Result<Pending, AuthError> {
         let kept = self.stores.ephemeral.peek(key, self.clock.now()).await?;
-        kept.and_then(|kept| serde_json::from_slice(&kept).ok())
+        let opened = kept.and_then(|kept| self.vault.open_step(key, &kept).ok());
+        opened
+            .and_then(|opened| serde_json::from_slice(&opened).ok())
             .ok_or(AuthError::StepOver)
     }
 
-    async fn keep_pending(&self, key: &str, pending: &Pending) -> Result<(), StoreError> {
+    async fn keep_pending(&self, key: &str, pending: &Pending) -> Result<(), AuthError> {
         let value = serde_json::to_vec(pending).unwrap_or_default();
+        let sealed = self.vault.seal_step(key, &value)?;
         let until = Timestamp::from_millis(pending.until);
-        self.stores.ephemeral.keep(key, &value, until).await
+        Ok(self.stores.ephemeral.keep(key, &sealed, until).await?)
     }
 }
 

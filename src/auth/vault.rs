@@ -16,6 +16,7 @@ use zeroize::Zeroizing;
 #[derive(Debug)]
 pub(super) struct Vault {
     factors: Seal,
+    steps: Seal,
     codes: hmac::Key,
     pub(super) devices: Devices,
 }
@@ -24,6 +25,7 @@ impl Vault {
     pub(super) fn new(secret: &Secret) -> Result<Self, NoEntropy> {
         Ok(Self {
             factors: Seal::new(secret, "factors")?,
+            steps: Seal::new(secret, "pending-steps")?,
             codes: hmac::Key::new(hmac::HMAC_SHA256, secret.derive("recovery-codes")?.as_slice()),
             devices: Devices::new(secret)?,
         })
@@ -37,6 +39,16 @@ impl Vault {
     /// Opens it again.
     pub(super) fn open(&self, user: UserId, factor: FactorId, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, Unopened> {
         self.factors.open(&name(user, factor), sealed)
+    }
+
+    /// Seals what was proved by a first factor, under the name that the store has for it: who can write to that store makes up no proof.
+    pub(super) fn seal_step(&self, name: &str, proved: &[u8]) -> Result<Vec<u8>, NoEntropy> {
+        self.steps.seal(name.as_bytes(), proved)
+    }
+
+    /// Opens it again.
+    pub(super) fn open_step(&self, name: &str, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, Unopened> {
+        self.steps.open(name.as_bytes(), sealed)
     }
 
     /// What is kept of a recovery code.

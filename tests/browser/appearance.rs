@@ -49,6 +49,7 @@ fn visit_every_page(mut judge: impl FnMut(&Browser, &str)) {
     stranger.follow("form .main");
     judge(&stranger, "register-refused");
 
+    second_step(&world, &mut judge);
     let (phone, person) = (signed_in(&world, ADA), signed_in(&world, ADA));
     person.open(&at("/auth/account"));
     judge(&person, "account");
@@ -67,7 +68,6 @@ fn visit_every_page(mut judge: impl FnMut(&Browser, &str)) {
     judge(&person, "sign-out");
     person.follow("form .main");
     judge(&person, "signed-out");
-    second_step(&world, &mut judge);
     kept(&world, &phone, &mut judge);
     store_in_use(&world, &phone, &mut judge);
     let refusing = Browser::start();

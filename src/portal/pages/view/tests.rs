@@ -4,6 +4,8 @@ use super::*;
 use crate::config;
 use crate::wire::Body;
 
+mod factors;
+
 const BUDGET: usize = 30 * 1000;
 
 fn look() -> Look {
@@ -212,7 +214,8 @@ fn pages(look: &Look) -> Vec<(&'static str, String)> {
         ("waiting", waiting.render()),
         ("message", message.render()),
     ];
-    all.into_iter().map(|(name, html)| (name, html.unwrap())).collect()
+    let all = all.into_iter().chain(factors::pages(look));
+    all.map(|(name, html)| (name, html.unwrap())).collect()
 }
 
 #[test]
