@@ -11,6 +11,7 @@ mod file;
 pub mod gaps;
 pub mod mail;
 mod nearest;
+mod passkeys;
 mod place;
 pub mod portal;
 pub mod provider;
@@ -35,6 +36,7 @@ use crate::model::user::Role;
 pub use check::{Mistake, Mistakes};
 pub use cors::Cors;
 pub use mail::Mail;
+pub use passkeys::Passkeys;
 pub use portal::{Color, Logo, Portal};
 pub use provider::Provider;
 pub use route::{Access, Claim, HostPattern, IdentityHeaders, RevocationMode, Route, RouteKind, Target};
@@ -265,6 +267,8 @@ pub struct Auth {
     pub return_to_hosts: Vec<String>,
     /// Whose sign-in counts here beside our own.
     pub providers: Vec<Provider>,
+    /// Passkeys; `None` switches them off.
+    pub passkeys: Option<Passkeys>,
 }
 
 /// Password rules and hashing costs.

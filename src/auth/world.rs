@@ -308,6 +308,11 @@ fn auth_settings(memory_kib: u32) -> config::Auth {
         },
         return_to_hosts: Vec::new(),
         providers: Vec::new(),
+        passkeys: Some(config::Passkeys {
+            rp_id: "localhost".to_owned(),
+            origin: "https://localhost:8443".to_owned(),
+            related_origins: Vec::new(),
+        }),
     }
 }
 

@@ -7,6 +7,7 @@ mod certificates;
 mod identity;
 mod listeners;
 mod mail;
+mod passkeys;
 mod passwords;
 mod portal;
 mod providers;
@@ -128,7 +129,7 @@ fn settings(reader: &mut Reader, file: &File, folder: &Folder<'_>) -> Option<Set
     let store = stores::store(reader, &file.store, folder);
     let tls = certificates::tls(reader, &file.tls, &server, &store, folder);
     let tokens = tokens::tokens(reader, &file.tokens, &server.public_url);
-    let auth = passwords::auth(reader, &file.auth, folder);
+    let auth = passwords::auth(reader, &file.auth, &server.public_url, folder);
     let upstreams = upstreams::upstreams(reader, &file.upstreams, folder);
     let names: Vec<&str> = file.upstreams.0.iter().map(|(name, _)| name.as_str()).collect();
     let surroundings = routes::Surroundings {

@@ -178,6 +178,7 @@ table! {
         password: Password = table,
         limits: AuthLimits = table,
         return_to_hosts: List<ReturnHost> = "[]",
+        passkeys: Passkeys = table,
         providers: Vec<Provider> = tables,
     }
 
@@ -193,6 +194,13 @@ table! {
         roles_from: Maybe<Plain> = absent,
         registration: Maybe<Registration> = absent,
         ca_file: Maybe<FilePath> = absent,
+    }
+
+    /// `auth.passkeys`
+    Passkeys {
+        enabled: Written<bool> = "true",
+        rp_id: Maybe<ReturnHost> = absent,
+        related_origins: List<Origin> = "[]",
     }
 
     /// `auth.password`

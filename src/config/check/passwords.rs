@@ -1,9 +1,12 @@
 //! `[auth]`: what registering and signing in cost.
 
+use http::Uri;
+
 use crate::config::read::{Count, Reader};
 use crate::config::words::Registration;
 use crate::config::{Auth, AuthLimits, PasswordRules, file};
 
+use super::passkeys;
 use super::tokens::twice;
 use super::{Folder, providers};
 
@@ -11,7 +14,7 @@ use super::{Folder, providers};
 const LEAST_MEMORY: u64 = 1 << 20;
 const MOST_MEMORY: u64 = 4 << 30;
 
-pub(super) fn auth(reader: &mut Reader, file: &file::Auth, folder: &Folder<'_>) -> Auth {
+pub(super) fn auth(reader: &mut Reader, file: &file::Auth, public_url: &Uri, folder: &Folder<'_>) -> Auth {
     twice(reader, &file.default_roles.value, ToString::to_string);
     twice(reader, &file.return_to_hosts.value, |host| host.0.clone());
     let limits = &file.limits;
@@ -34,6 +37,7 @@ pub(super) fn auth(reader: &mut Reader, file: &file::Auth, folder: &Folder<'_>) 
             .iter()
             .map(|host| host.value.0.clone())
             .collect(),
+        passkeys: passkeys::passkeys(reader, &file.passkeys, public_url),
     }
 }
 

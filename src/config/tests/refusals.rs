@@ -145,6 +145,54 @@ fn sign_in_rules_that_cannot_hold_are_refused() {
 }
 
 #[test]
+fn passkeys_belong_to_a_name_that_browsers_let_us_use() {
+    let with = |url: &str, keys: &str| format!("[server]\npublic_url = \"{url}\"\n[auth.passkeys]\n{keys}");
+    let ours = "https://gate.example.com";
+    for rp_id in ["gate.example.com", "example.com"] {
+        let kept = settings(&with(ours, &format!("rp_id = \"{rp_id}\"")))
+            .auth
+            .passkeys
+            .unwrap();
+        assert_eq!((kept.rp_id.as_str(), kept.origin.as_str()), (rp_id, ours));
+    }
+    for rp_id in [
+        "com",
+        "other.example.com",
+        "ate.example.com",
+        "www.gate.example.com",
+        "example.org",
+    ] {
+        refuses(
+            &with(ours, &format!("rp_id = \"{rp_id}\"")),
+            4,
+            "auth.passkeys.rp_id",
+            "gate.example.com",
+        );
+    }
+    for (related, words) in [
+        ("https://gate.example.com:443", "itself"),
+        ("http://example.net", "must be https"),
+        ("https://192.0.2.1", "a name"),
+        ("https://[::1]:8443", "a name"),
+        ("https://example.net/path", "more than scheme"),
+    ] {
+        let list = format!("related_origins = [\"{related}\"]");
+        refuses(&with(ours, &list), 4, "auth.passkeys.related_origins", words);
+    }
+    let kept = settings(&with(ours, "related_origins = [\"https://Example.net:443\"]"))
+        .auth
+        .passkeys;
+    assert_eq!(kept.unwrap().related_origins, ["https://example.net"]);
+    for none in [
+        with("https://192.0.2.1", ""),
+        with("https://[::1]:8443", ""),
+        with(ours, "enabled = false"),
+    ] {
+        assert_eq!(settings(&none).auth.passkeys, None);
+    }
+}
+
+#[test]
 fn a_secret_is_not_written_beside_its_file() {
     refuses(
         "[store]\nsecret = \"x\"\nsecret_file = \"y\"",
