@@ -1,20 +1,23 @@
 //! Signing in with somebody else's account, at a certified OpenID provider.
 
 use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 
 use crate::driver::{Browser, until};
 use crate::site::{account, sign_in, upstream};
 use crate::world::openid::CLIENT_SECRET;
 use crate::world::{Upstream, World};
 
-/// The provider's process; it ends with its standard input.
-struct Certified(Child);
+/// The provider's process; it ends with its standard input, and would end at its next word if nobody listened any more.
+struct Certified {
+    process: Child,
+    _output: BufReader<ChildStdout>,
+}
 
 impl Drop for Certified {
     fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        let _ = self.process.kill();
+        let _ = self.process.wait();
     }
 }
 
@@ -52,7 +55,11 @@ fn world(upstream: &Upstream) -> (World, Certified) {
         config.set("auth.providers", vec![toml::Value::Table(provider)]);
     });
     world.up();
-    (world, Certified(provider))
+    let provider = Certified {
+        process: provider,
+        _output: output,
+    };
+    (world, provider)
 }
 
 /// Says at the provider who one is, and agrees that the gateway is told.
@@ -65,7 +72,7 @@ fn agree(browser: &Browser, name: &str) {
     browser.fill("input[name=password]", "whatever it is");
     browser.follow("button[type=submit]");
     until("it asks whether the gateway may know", || {
-        (!browser.has("input[name=login]") && browser.has("button[type=submit]")).then_some(())
+        browser.has("#consent").then_some(())
     });
     browser.follow("button[type=submit]");
 }
