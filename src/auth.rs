@@ -17,6 +17,7 @@ pub mod logout;
 pub mod notice;
 pub mod operate;
 mod pace;
+pub mod passkey;
 pub mod password;
 mod recovery;
 pub mod refresh;
@@ -51,6 +52,7 @@ use federation::Federated;
 use hashing::{HashError, Hasher};
 use links::Links;
 use pace::Pace;
+use passkey::Passkeys;
 use strength::Strength;
 use throttle::Throttle;
 use vault::Vault;
@@ -113,6 +115,18 @@ pub enum AuthError {
     /// A link that was used, ended, is of another place or was never ours: one answer.
     #[error("the link is not good any more")]
     LinkOver,
+    /// What a browser says of a new passkey does not hold.
+    #[error("the passkey cannot be verified")]
+    PasskeyRefused,
+    /// The passkey is there already, in this account or in another.
+    #[error("the passkey is there already")]
+    PasskeyTaken,
+    /// More than anybody has devices.
+    #[error("too many passkeys")]
+    TooManyPasskeys,
+    /// Not a name.
+    #[error("too long a name, or one that cannot be shown")]
+    BadName,
     /// No such thing, or not theirs.
     #[error("not found")]
     NotFound,
@@ -154,6 +168,7 @@ pub struct Auth {
     throttle: Throttle,
     refusals: Pace,
     vault: Vault,
+    passkeys: Option<Passkeys>,
     stores: Stores,
     links: Links,
     mail: Option<Mail>,
@@ -204,6 +219,10 @@ impl Auth {
             throttle: Throttle::new(&settings.limits, Arc::clone(&stores.ephemeral), Arc::clone(&clock)),
             refusals: Pace::new(),
             vault: Vault::new(secret)?,
+            passkeys: settings
+                .passkeys
+                .as_ref()
+                .map(|settings| Passkeys::new(settings, stores, Arc::clone(&clock))),
             stores: stores.clone(),
             links: Links::new(secret, Arc::clone(&stores.ephemeral), Arc::clone(&clock))?,
             mail,

@@ -19,7 +19,7 @@ mod pair;
 pub mod refresh;
 mod revocation;
 mod ring;
-mod roca;
+pub(crate) mod roca;
 #[cfg(test)]
 mod tests;
 pub mod verify;

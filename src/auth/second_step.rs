@@ -14,6 +14,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 
 use super::devices::Device;
+use super::passkey::Used;
 use super::step_up::Raised;
 use super::throttle::AccountKey;
 use super::{Auth, AuthError, SignedIn};
@@ -48,13 +49,15 @@ pub enum Completed {
     Raised(Box<Raised>),
 }
 
-/// A second factor as it is typed in.
+/// A second factor as it is brought.
 #[derive(Clone, Copy)]
 pub enum Typed<'a> {
     /// A time-based code.
     Totp(&'a str),
     /// A recovery code.
     Recovery(&'a str),
+    /// What a passkey answered.
+    Passkey(&'a Used),
 }
 
 /// A second factor that was found right, and is still to be spent.
@@ -120,8 +123,13 @@ impl Auth {
 
     /// The ways to take a second step, for whoever shows its form once more.
     pub async fn second_step_methods(&self, token: &str) -> Result<Vec<FactorKind>, AuthError> {
+        Ok(methods(&self.second_step_factors(token).await?))
+    }
+
+    /// What they could be taken with.
+    pub(super) async fn second_step_factors(&self, token: &str) -> Result<Vec<Factor>, AuthError> {
         let pending = self.pending(&key_of(token)).await?;
-        Ok(methods(&self.stores.factors.of_user(pending.user).await?))
+        Ok(self.stores.factors.of_user(pending.user).await?)
     }
 
     /// Takes the second step with a code.
@@ -147,6 +155,7 @@ impl Auth {
         let shown = match typed {
             Typed::Totp(code) => self.totp_shown(caller, &taken, code).await?,
             Typed::Recovery(code) => self.recovery_shown(&taken, code),
+            Typed::Passkey(response) => self.passkey_shown(caller, token, &taken, response).await?,
         };
         match shown {
             Some(shown) => self.complete(caller, taken, shown).await,

@@ -153,6 +153,12 @@ impl Throttle {
             .await
     }
 
+    /// Counts one challenge for a passkey. It is no attempt yet, and pages ask for one before anybody does anything: it uses up no attempts.
+    pub(super) async fn admit_question(&self, caller: &Caller) -> Result<(), AuthError> {
+        self.count(format!("limit:question:{}", source(caller.ip)), self.limits.per_ip)
+            .await
+    }
+
     /// Counts one code tried in a second step.
     pub(super) async fn admit_to_step(&self, step: &str) -> Result<(), AuthError> {
         self.count(format!("limit:{step}"), TRIES_OF_A_STEP).await

@@ -97,12 +97,22 @@ pub(super) fn problem(error: AuthError) -> Problem {
             Code::RegistrationClosed,
             "Accounts are made by the operator of this site; ask for one.",
         ),
-        AuthError::LastWayIn => Problem::new(Code::LastWayIn, "Set a password first, or connect another provider."),
         AuthError::Federated(why) => federated(why),
         AuthError::LinkOver => Problem::new(
             Code::InvalidLink,
             "It was used before, a newer one was sent, or its time is over; ask for another.",
         ),
+        AuthError::LastWayIn => Problem::new(Code::LastWayIn, "Set a password first, or add another passkey or provider."),
+        AuthError::PasskeyRefused => Problem::new(
+            Code::PasskeyRefused,
+            "It was not made for this site, or it took too long; try again.",
+        ),
+        AuthError::PasskeyTaken => Problem::new(Code::PasskeyTaken, "It is an account's already; use another."),
+        AuthError::TooManyPasskeys => Problem::new(
+            Code::PasskeyTaken,
+            "There are as many as an account can have; remove one first.",
+        ),
+        AuthError::BadName => Problem::new(Code::BadRequest, "A name has at most 64 letters that can be seen."),
         AuthError::NotFound => Problem::new(Code::NotFound, "There is no such thing here."),
         AuthError::Store(error) | AuthError::Token(TokenError::Store(error)) => store_unavailable(&error),
         AuthError::Token(error) => internal(&error),

@@ -8,7 +8,7 @@
 const PRIMES: [u32; 17] = [11, 13, 17, 19, 37, 53, 61, 71, 73, 79, 97, 103, 107, 109, 127, 151, 157];
 
 /// Whether a modulus (big-endian) has the form.
-pub(super) fn is_weak(modulus: &[u8]) -> bool {
+pub(crate) fn is_weak(modulus: &[u8]) -> bool {
     PRIMES.iter().all(|&prime| {
         let rest = modulus
             .iter()

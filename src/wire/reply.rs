@@ -49,12 +49,16 @@ pub enum Code {
     LastWayIn,
     /// 410: a link out of a letter.
     InvalidLink,
+    /// 409: a passkey that is there already, or one too many.
+    PasskeyTaken,
     /// 413
     PayloadTooLarge,
     /// 415
     UnsupportedMediaType,
     /// 421: another certificate's host.
     MisdirectedRequest,
+    /// 422: what a browser says of a new passkey does not hold.
+    PasskeyRefused,
     /// 422
     WeakPassword,
     /// 422
@@ -141,6 +145,7 @@ impl Code {
                 "Nobody could sign in to the account any more",
             ),
             Self::InvalidLink => (StatusCode::GONE, "invalid_link", "The link is not good any more"),
+            Self::PasskeyTaken => (StatusCode::CONFLICT, "passkey_taken", "The passkey cannot be added"),
             Self::PayloadTooLarge => (
                 StatusCode::PAYLOAD_TOO_LARGE,
                 "payload_too_large",
@@ -155,6 +160,11 @@ impl Code {
                 StatusCode::MISDIRECTED_REQUEST,
                 "misdirected_request",
                 "Wrong connection for this host",
+            ),
+            Self::PasskeyRefused => (
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "passkey_refused",
+                "The passkey cannot be verified",
             ),
             Self::WeakPassword => (
                 StatusCode::UNPROCESSABLE_ENTITY,
