@@ -57,6 +57,11 @@ pub enum NotRenewed {
     Failed(Problem),
 }
 
+fn related_origins(settings: &Settings) -> Vec<String> {
+    let passkeys = settings.auth.passkeys.as_ref();
+    passkeys.map_or_else(Vec::new, |passkeys| passkeys.related_origins.clone())
+}
+
 /// Our own site.
 #[derive(Debug)]
 pub struct Portal {
@@ -89,17 +94,22 @@ impl Portal {
             base: settings.auth.base_path.clone(),
             public_url: settings.server.public_url.clone(),
             name: settings.portal.name.clone(),
+            related_origins: related_origins(settings),
             auth,
             providers,
             tokens,
-            description: openapi::document(&settings.auth.base_path, &settings.server.public_url),
+            description: openapi::document(
+                &settings.auth.base_path,
+                &settings.server.public_url,
+                !related_origins(settings).is_empty(),
+            ),
         };
         Ok(Self { api, pages })
     }
 
     /// Whether a path is ours.
     pub fn owns(&self, uri: &Uri) -> bool {
-        Endpoint::owns(&self.api.base, uri.path())
+        Endpoint::owns(&self.api.base, uri.path()) || self.api.lists_related_origins(uri.path())
     }
 
     /// The name of one of our endpoints for metrics and logs (`auth.login`); a fixed set.

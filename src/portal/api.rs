@@ -4,6 +4,7 @@
 //! session is certainly over. A store that fails takes none away, but for sign-out: there the person wants this browser to forget, whatever else happens.
 
 mod letters;
+mod passkeys;
 mod second_factor;
 
 use std::error::Error;
@@ -12,7 +13,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, ORIGIN, SET_COOKIE};
-use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, request};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, request};
 use http_body::Body as _;
 
 use super::credential::{bearer, identify};
@@ -57,6 +58,8 @@ pub(super) struct Api {
     pub(super) auth: Arc<Auth>,
     pub(super) providers: Arc<Providers>,
     pub(super) tokens: Arc<Tokens>,
+    /// The origins of others that use the same passkeys.
+    pub(super) related_origins: Vec<String>,
     /// What this face is, for programs.
     pub(super) description: Bytes,
 }
@@ -139,6 +142,20 @@ impl Api {
             Endpoint::MfaTotp if ask.head.method == Method::DELETE => self.remove_totp(ask).await,
             Endpoint::MfaTotp => self.begin_totp(ask).await,
             Endpoint::MfaConfirm => self.confirm_totp(ask, intake::read(headers, body).await?).await,
+            Endpoint::MfaPasskey => {
+                self.ask_for_second_passkey(ask, intake::read(headers, body).await?)
+                    .await
+            }
+            Endpoint::PasskeyQuestion => self.ask_for_passkey(ask).await,
+            Endpoint::PasskeyLogin => self.enter_with_passkey(ask, intake::read(headers, body).await?).await,
+            Endpoint::PasskeyOptions => self.begin_passkey(ask).await,
+            Endpoint::Passkeys if ask.head.method == Method::POST => {
+                self.add_passkey(ask, intake::read(headers, body).await?).await
+            }
+            Endpoint::Passkeys => self.list_passkeys(ask).await,
+            Endpoint::Passkey(id) if ask.head.method == Method::DELETE => self.remove_passkey(ask, id).await,
+            Endpoint::Passkey(id) => self.rename_passkey(ask, id, intake::read(headers, body).await?).await,
+            Endpoint::RelatedOrigins => self.related_origins(),
             Endpoint::MfaRecovery => self.renew_recovery_codes(ask).await,
         }
     }
@@ -148,8 +165,7 @@ impl Api {
     fn guard(&self, ask: &Ask<'_>, endpoint: Endpoint) -> Result<(), Refusal> {
         let headers = &ask.head.headers;
         let by_cookie = ask.cookies != Ours::default();
-        let by_browser = headers.contains_key(ORIGIN) || headers.contains_key("sec-fetch-site");
-        let must_prove = by_cookie || (by_browser && endpoint.moves_cookies());
+        let must_prove = by_cookie || (is_browsers(headers) && endpoint.moves_cookies());
         if !must_prove || site::is_same_site(&ask.head.method, headers, &self.public_url, ask.origin) {
             return Ok(());
         }
@@ -354,6 +370,11 @@ fn signed_out() -> Response<Body> {
 }
 
 /// JSON that says nothing of anybody and may be cached.
+/// Whether a browser asks, which says so itself.
+fn is_browsers(headers: &HeaderMap) -> bool {
+    headers.contains_key(ORIGIN) || headers.contains_key("sec-fetch-site")
+}
+
 fn public(json: Bytes, life: Duration) -> Response<Body> {
     let mut response = Response::new(Body::Full(json));
     let headers = response.headers_mut();

@@ -42,6 +42,11 @@ impl Browser {
         cookie::set(COOKIE_NAME, &self.0, LIFE)
     }
 
+    /// The name itself, which is for this browser alone to know.
+    pub fn name(&self) -> &str {
+        &self.0
+    }
+
     /// The name as octets, to bind other things to the same browser.
     pub fn as_bytes(&self) -> &[u8] {
         self.0.as_bytes()

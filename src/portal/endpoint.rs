@@ -3,6 +3,7 @@
 //! `PLACES` is the whole list: what is not in it cannot be asked for, and what is in it the document at `openapi.json` must describe.
 
 use super::pages::{CHANGE_PASSWORD, NOT_THERE};
+use crate::model::factor::FactorId;
 use crate::model::session::SessionId;
 
 /// Paths that others look for at the same place of every site (RFC 8615); they do not stand under `base_path`.
@@ -10,6 +11,9 @@ pub(super) const WELL_KNOWN: &str = "/.well-known/";
 
 /// Where the public keys are.
 const JWKS: &str = "/.well-known/jwks.json";
+
+/// Where browsers look for origins that use the same passkeys (WebAuthn §5.11). Ours only where there are some: a site behind us may have a list of its own.
+pub(super) const RELATED_ORIGINS: &str = "/.well-known/webauthn";
 
 /// A path under `base_path`, or a well-known one, and the endpoint there. At most one part of it, in braces, may be anything, and is what the endpoint is
 /// made from. The first that fits counts.
@@ -39,8 +43,15 @@ pub(super) const PLACES: &[Place] = &[
     ("/mfa/recovery", |_| Endpoint::MfaRecovery),
     ("/providers", |_| Endpoint::Providers),
     ("/providers/{provider}", |_| Endpoint::Provider),
+    ("/mfa/passkey/options", |_| Endpoint::MfaPasskey),
+    ("/passkeys", |_| Endpoint::Passkeys),
+    ("/passkeys/options", |_| Endpoint::PasskeyOptions),
+    ("/passkeys/login", |_| Endpoint::PasskeyLogin),
+    ("/passkeys/login/options", |_| Endpoint::PasskeyQuestion),
+    ("/passkeys/{id}", |id| Endpoint::Passkey(id.parse().ok().map(FactorId))),
     ("/openapi.json", |_| Endpoint::OpenApi),
     (JWKS, |_| Endpoint::Jwks),
+    (RELATED_ORIGINS, |_| Endpoint::RelatedOrigins),
 ];
 
 /// One of our endpoints.
@@ -78,6 +89,20 @@ pub(super) enum Endpoint {
     MfaConfirm,
     /// Recovery codes.
     MfaRecovery,
+    /// What a passkey is asked in a second step.
+    MfaPasskey,
+    /// A person's passkeys.
+    Passkeys,
+    /// What a browser needs to have one made.
+    PasskeyOptions,
+    /// Signing in with one alone.
+    PasskeyLogin,
+    /// What one is asked for that.
+    PasskeyQuestion,
+    /// One of them; `None`: what stands in the path cannot be its id.
+    Passkey(Option<FactorId>),
+    /// Origins that use the same passkeys.
+    RelatedOrigins,
 }
 
 impl Endpoint {
@@ -102,7 +127,7 @@ impl Endpoint {
 
     /// Whether its path holds nothing that somebody made up.
     pub(super) fn is_plain(self) -> bool {
-        self != Self::Session(None)
+        ![Self::Session(None), Self::Passkey(None)].contains(&self)
     }
 
     /// Its name in metrics and logs.
@@ -132,6 +157,13 @@ impl Endpoint {
             Self::MfaTotp => "auth.mfa_totp",
             Self::MfaConfirm => "auth.mfa_confirm",
             Self::MfaRecovery => "auth.mfa_recovery",
+            Self::MfaPasskey => "auth.mfa_passkey",
+            Self::Passkeys => "auth.passkeys",
+            Self::PasskeyOptions => "auth.passkey_options",
+            Self::PasskeyLogin => "auth.passkey_login",
+            Self::PasskeyQuestion => "auth.passkey_question",
+            Self::Passkey(_) => "auth.passkey",
+            Self::RelatedOrigins => "auth.related_origins",
         }
     }
 
@@ -147,11 +179,22 @@ impl Endpoint {
             | Self::StepUp
             | Self::MfaVerify
             | Self::MfaConfirm
-            | Self::MfaRecovery => "POST, OPTIONS",
+            | Self::MfaRecovery
+            | Self::MfaPasskey
+            | Self::PasskeyOptions
+            | Self::PasskeyLogin
+            | Self::PasskeyQuestion => "POST, OPTIONS",
             Self::Forgot | Self::Reset | Self::Confirm | Self::Resend | Self::Email => "POST, OPTIONS",
+            Self::Passkeys => "GET, HEAD, POST, OPTIONS",
+            Self::Passkey(_) => "PATCH, DELETE, OPTIONS",
             Self::MfaTotp => "POST, DELETE, OPTIONS",
             Self::Me => "GET, HEAD, DELETE, OPTIONS",
-            Self::Sessions | Self::Providers | Self::OpenApi | Self::Jwks | Self::Mfa => "GET, HEAD, OPTIONS",
+            Self::Sessions
+            | Self::Providers
+            | Self::OpenApi
+            | Self::Jwks
+            | Self::RelatedOrigins
+            | Self::Mfa => "GET, HEAD, OPTIONS",
             Self::Session(_) | Self::Provider => "DELETE, OPTIONS",
         }
     }
@@ -160,7 +203,13 @@ impl Endpoint {
     pub(super) fn moves_cookies(self) -> bool {
         matches!(
             self,
-            Self::Register | Self::Login | Self::Logout | Self::LogoutAll | Self::MfaVerify
+            Self::Register
+                | Self::Login
+                | Self::Logout
+                | Self::LogoutAll
+                | Self::MfaVerify
+                | Self::PasskeyLogin
+                | Self::PasskeyQuestion
         )
     }
 }

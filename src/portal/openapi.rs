@@ -14,14 +14,17 @@ use bytes::Bytes;
 use http::Uri;
 use serde_json::{Map, Value, json};
 
-use super::endpoint::{PLACES, WELL_KNOWN};
+use super::endpoint::{PLACES, RELATED_ORIGINS, WELL_KNOWN};
 use crate::wire::cookie;
 use schemas::Schemas;
 
-/// The document for a site whose endpoints stand under `base`.
-pub(super) fn document(base: &str, public_url: &Uri) -> Bytes {
+/// The document for a site whose endpoints stand under `base`; `related_origins`: whether it lists any.
+pub(super) fn document(base: &str, public_url: &Uri, related_origins: bool) -> Bytes {
     let mut schemas = Schemas::new();
-    let paths = paths(base, &mut schemas);
+    let mut paths = paths(base, &mut schemas);
+    if !related_origins {
+        paths.remove(RELATED_ORIGINS);
+    }
     let document = json!({
         "openapi": "3.1.1",
         "info": {
@@ -41,7 +44,7 @@ pub(super) fn document(base: &str, public_url: &Uri) -> Bytes {
     Bytes::from(document.to_string())
 }
 
-fn paths(base: &str, schemas: &mut Schemas) -> Value {
+fn paths(base: &str, schemas: &mut Schemas) -> Map<String, Value> {
     let mut paths = Map::new();
     for (place, endpoint) in PLACES {
         let path = if place.starts_with(WELL_KNOWN) {
@@ -59,7 +62,7 @@ fn paths(base: &str, schemas: &mut Schemas) -> Value {
         }
         paths.insert(path, Value::Object(item));
     }
-    Value::Object(paths)
+    paths
 }
 
 /// The name of the part of a path that may be anything.

@@ -1,6 +1,7 @@
 //! What goes over the JSON face: bodies in, views of users and sessions out. From these types `openapi.json` is made as well, and their comments are in it.
 
 pub(super) mod factors;
+pub(super) mod passkeys;
 
 use std::net::IpAddr;
 

@@ -20,6 +20,7 @@ mod importing;
 mod moving;
 mod openapi;
 mod outliving;
+mod passkeys;
 mod proxy_protocol;
 mod readme;
 mod refresh;

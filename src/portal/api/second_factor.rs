@@ -6,16 +6,21 @@ use super::{Answer, Api, Ask, add_cookies, bearer, granted, raised_cookie};
 use crate::auth::second_step::{Completed, SecondStep, Typed};
 use crate::auth::step_up::{Missing, Raised, Wanted};
 use crate::model::credential::Password;
+use crate::portal::intake::Shape as _;
 use crate::portal::qr;
 use crate::portal::shape::Granted;
 use crate::portal::shape::factors::{Added, Begun, Code, Codes, Factors, Method, Required, StepUp, Verify};
+use crate::portal::shape::passkeys::Answered;
 use crate::wire::reply::{self, Code as Refusal, Problem};
 
 impl Api {
     pub(super) async fn verify_second_step(&self, ask: &Ask<'_>, body: Verify) -> Answer {
-        let typed = match body.method {
-            Method::Totp => Typed::Totp(&body.code),
-            Method::Recovery => Typed::Recovery(&body.code),
+        let used = body.passkey.map(Answered::used);
+        let typed = match (body.method, &used) {
+            (Method::Totp, _) => Typed::Totp(&body.code),
+            (Method::Recovery, _) => Typed::Recovery(&body.code),
+            (Method::Passkey, Some(used)) => Typed::Passkey(used),
+            (Method::Passkey, None) => return Err(Problem::new(Refusal::BadRequest, Verify::SHAPE).into()),
         };
         let caller = &ask.origin.caller;
         match self.auth.take_second_step(caller, &body.mfa_token, typed).await? {

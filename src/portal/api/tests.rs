@@ -74,7 +74,8 @@ impl Site {
             auth: world.auth.clone(),
             providers: Arc::default(),
             tokens: world.tokens.clone(),
-            description: openapi::document("/auth", &Uri::from_static(OURS)),
+            related_origins: vec!["https://example.net".to_owned()],
+            description: openapi::document("/auth", &Uri::from_static(OURS), true),
         };
         let described = Described::new(&api.description);
         Self { world, api, described }

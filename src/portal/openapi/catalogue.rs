@@ -10,6 +10,9 @@ use serde_json::Value;
 use super::operation::Operation;
 use crate::portal::endpoint::Endpoint;
 use crate::portal::shape::factors::{Added, Begun, Code as FirstCode, Codes, Factors, Required, StepUp, Verify};
+use crate::portal::shape::passkeys::{
+    Add, AddedView, CreationOptions, Enter, PasskeyList, RelatedOrigins, Rename, RequestOptions, Step,
+};
 use crate::portal::shape::{
     Asked, ChangeEmail, ChangePassword, Confirm, ConfirmAddress, Granted, Listing, Login, Me, ProviderList, Refresh,
     Register, Registered, ResetPassword,
@@ -119,6 +122,62 @@ pub(super) fn operations(endpoint: Endpoint) -> Vec<Operation> {
                 .changes_factors()
                 .gives::<Codes>(StatusCode::OK, "The codes.")
                 .refuses(&[Code::NotFound]),
+        ],
+        Endpoint::MfaPasskey => vec![
+            post("askForSecondPasskey", "What a passkey is to sign for a second step")
+                .reads::<Step>()
+                .an_attempt()
+                .gives::<RequestOptions<'_>>(StatusCode::OK, "For the browser.")
+                .refuses(&[Code::SignInExpired, Code::NotFound]),
+        ],
+        Endpoint::PasskeyQuestion => vec![
+            post("askForPasskey", "What a passkey is to sign to sign in with it alone")
+                .an_attempt()
+                .gives::<RequestOptions<'_>>(StatusCode::OK, "For the browser, the same for everybody.")
+                .and_moves_cookies()
+                .refuses(&[Code::NotFound]),
+        ],
+        Endpoint::PasskeyLogin => vec![
+            post("enterWithPasskey", "Sign in with a passkey alone")
+                .reads::<Enter>()
+                .an_attempt()
+                .gives::<Granted<'_>>(StatusCode::OK, "Signed in.")
+                .and_moves_cookies()
+                .refuses(&[Code::InvalidCredentials, Code::NotFound]),
+        ],
+        Endpoint::PasskeyOptions => vec![
+            post("beginPasskey", "What a browser needs to have a passkey made")
+                .changes_factors()
+                .gives::<CreationOptions<'_>>(StatusCode::OK, "For the browser.")
+                .refuses(&[Code::PasskeyTaken, Code::NotFound]),
+        ],
+        Endpoint::Passkeys => vec![
+            get("passkeys", "The person's passkeys")
+                .by_the_signed_in()
+                .gives::<PasskeyList<'_>>(StatusCode::OK, "The passkeys."),
+            post("addPasskey", "Add the passkey that was made")
+                .changes_factors()
+                .reads::<Add>()
+                .gives::<AddedView<'_>>(StatusCode::CREATED, "Added.")
+                .refuses(&[Code::PasskeyRefused, Code::PasskeyTaken, Code::NotFound]),
+        ],
+        Endpoint::Passkey(_) => vec![
+            Operation::new("patch", "renamePasskey", "Call a passkey something else")
+                .by_the_signed_in()
+                .reads::<Rename>()
+                .gives_nothing("Renamed.")
+                .refuses(&[Code::NotFound]),
+            delete(
+                "removePasskey",
+                "Take a passkey away, and the recovery codes with the last second factor",
+            )
+            .changes_factors()
+            .gives_nothing("Gone.")
+            .refuses(&[Code::NotFound, Code::LastWayIn]),
+        ],
+        Endpoint::RelatedOrigins => vec![
+            get("relatedOrigins", "The origins of others that use the same passkeys")
+                .gives::<RelatedOrigins<'_>>(StatusCode::OK, "The list (WebAuthn, 5.11.1)."),
         ],
         Endpoint::Refresh => vec![
             post("refresh", "Exchange a refresh token, of the cookie or of the body")

@@ -6,7 +6,7 @@ use super::conformity::Described;
 use super::*;
 
 fn described() -> Described {
-    Described::new(&document("/auth", &Uri::from_static("https://localhost:8443/")))
+    Described::new(&document("/auth", &Uri::from_static("https://localhost:8443/"), true))
 }
 
 #[test]

@@ -4,36 +4,41 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Transport;
+use super::passkeys::Answered;
 use crate::auth::second_step::SecondStep;
 use crate::auth::totp::Enrolment;
 use crate::model::factor::{Factor, FactorId, FactorKind};
 use crate::portal::intake::Shape;
 
-/// A second factor, for a sign-in that waits for it.
+/// A second factor, for a sign-in that waits for it: a code, or what a passkey answered.
 #[derive(Deserialize, JsonSchema)]
 #[schemars(rename = "SecondStep")]
 pub(in crate::portal) struct Verify {
     /// As `login` gave it.
     pub(in crate::portal) mfa_token: String,
     pub(in crate::portal) method: Method,
+    #[serde(default)]
     pub(in crate::portal) code: String,
+    pub(in crate::portal) passkey: Option<Answered>,
     #[serde(default)]
     pub(in crate::portal) transport: Transport,
 }
 
-/// Which second factor a code is of.
+/// Which second factor it is.
 #[derive(Clone, Copy, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
-#[schemars(rename = "TypedMethod")]
+#[schemars(rename = "SecondStepMethod")]
 pub(in crate::portal) enum Method {
     /// A code of an authenticator app.
     Totp,
     /// A recovery code.
     Recovery,
+    /// A passkey.
+    Passkey,
 }
 
 impl Shape for Verify {
-    const SHAPE: &'static str = r#"Send {"mfa_token": "…", "method": "totp" or "recovery", "code": "…"}, and "transport": "body" to get the refresh token in the answer instead of cookies."#;
+    const SHAPE: &'static str = r#"Send {"mfa_token": "…", "method": "totp" or "recovery", "code": "…"}, or "method": "passkey" and "passkey": what PublicKeyCredential.toJSON() gives, and "transport": "body" to get the refresh token in the answer instead of cookies."#;
 }
 
 /// What a signed-in person proves themselves with once more.

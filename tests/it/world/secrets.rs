@@ -70,6 +70,22 @@ impl Secrets {
     }
 }
 
+/// The paths under `/auth` of more than one part.
+const OF_TWO_PARTS: [&str; 12] = [
+    "confirm/resend",
+    "logout/all",
+    "mfa/passkey/options",
+    "mfa/recovery",
+    "mfa/totp",
+    "mfa/totp/confirm",
+    "mfa/verify",
+    "passkeys/login",
+    "passkeys/login/options",
+    "passkeys/options",
+    "password/forgot",
+    "password/reset",
+];
+
 /// Fails when the access log shows a path under `/auth` that somebody made up: it might be a token.
 #[track_caller]
 pub fn no_path_of_ours_is_made_up(access_log: &[Value]) {
@@ -81,8 +97,8 @@ pub fn no_path_of_ours_is_made_up(access_log: &[Value]) {
             Some(("sessions", id)) => id.parse::<uuid::Uuid>().is_ok(),
             Some(("providers", name)) => ["corp", "corp/callback", "other/callback"].contains(&name),
             Some(("assets", name)) => name.split_once('.').is_some_and(|(hash, _)| hash.len() == 16),
-            Some(("mfa", part)) => ["verify", "totp", "totp/confirm", "recovery"].contains(&part),
-            Some(_) => ["logout/all", "password/forgot", "password/reset", "confirm/resend"].contains(&rest),
+            Some(("passkeys", id)) if id.parse::<uuid::Uuid>().is_ok() => true,
+            Some(_) => OF_TWO_PARTS.contains(&rest),
             None if ["openapi.json", "step-up"].contains(&rest) => true,
             None => rest.bytes().all(|byte| byte.is_ascii_lowercase()) && rest.len() < 10,
         };
