@@ -189,12 +189,9 @@ impl Endpoint {
             Self::Passkey(_) => "PATCH, DELETE, OPTIONS",
             Self::MfaTotp => "POST, DELETE, OPTIONS",
             Self::Me => "GET, HEAD, DELETE, OPTIONS",
-            Self::Sessions
-            | Self::Providers
-            | Self::OpenApi
-            | Self::Jwks
-            | Self::RelatedOrigins
-            | Self::Mfa => "GET, HEAD, OPTIONS",
+            Self::Sessions | Self::Providers | Self::OpenApi | Self::Jwks | Self::RelatedOrigins | Self::Mfa => {
+                "GET, HEAD, OPTIONS"
+            }
             Self::Session(_) | Self::Provider => "DELETE, OPTIONS",
         }
     }

@@ -10,6 +10,7 @@ pub mod device;
 mod failure;
 mod going_on;
 pub mod look;
+mod passkeys;
 mod path;
 mod providers;
 mod recovery;
@@ -67,6 +68,7 @@ pub(super) struct Pages {
     providers: Arc<Providers>,
     errands: Errands,
     registration: bool,
+    passkeys: bool,
     password_length: (usize, usize),
     form_tokens: FormTokens,
     sealer: Sealer,
@@ -98,6 +100,7 @@ impl Pages {
             providers,
             errands: Errands::new(secret)?,
             registration: rules.registration,
+            passkeys: rules.passkeys.is_some(),
             password_length: (rules.password.min_length, rules.password.max_length),
             form_tokens: FormTokens::new(secret)?,
             sealer: Sealer::new(secret)?,

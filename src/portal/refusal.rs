@@ -102,7 +102,10 @@ pub(super) fn problem(error: AuthError) -> Problem {
             Code::InvalidLink,
             "It was used before, a newer one was sent, or its time is over; ask for another.",
         ),
-        AuthError::LastWayIn => Problem::new(Code::LastWayIn, "Set a password first, or add another passkey or provider."),
+        AuthError::LastWayIn => Problem::new(
+            Code::LastWayIn,
+            "Set a password first, or add another passkey or provider.",
+        ),
         AuthError::PasskeyRefused => Problem::new(
             Code::PasskeyRefused,
             "It was not made for this site, or it took too long; try again.",

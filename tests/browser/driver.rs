@@ -211,6 +211,20 @@ impl Browser {
         self.command("POST", "/execute/sync", json!({"script": script, "args": []}))
     }
 
+    /// Puts an authenticator into the machine: one that keeps passkeys, and whose person agrees and proves themselves at once.
+    #[track_caller]
+    pub fn plug_in_authenticator(&self) {
+        let wanted = json!({
+            "protocol": "ctap2",
+            "transport": "internal",
+            "hasResidentKey": true,
+            "hasUserVerification": true,
+            "isUserConsenting": true,
+            "isUserVerified": true,
+        });
+        self.command("POST", "/webauthn/authenticator", wanted);
+    }
+
     /// A command of the browser's own protocol.
     #[track_caller]
     pub fn devtools(&self, command: &str, parameters: Value) -> Value {

@@ -13,6 +13,7 @@ mod driver;
 mod forgery;
 mod journey;
 mod kept;
+mod passkeys;
 mod provider;
 mod return_to;
 mod second_factor;

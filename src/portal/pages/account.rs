@@ -5,6 +5,7 @@ use http::StatusCode;
 use super::failure::complaint;
 use super::sign_in::{carry_over, stale};
 use super::sign_out::PURPOSE;
+use super::view::passkeys::PasskeyLine;
 use super::view::{Account, Complaint, SessionLine, Tie, Wrong};
 use super::visit::Visit;
 use super::{Answer, Pages, device, reply};
@@ -23,7 +24,16 @@ use crate::wire::reply::{Code, Problem};
 const LISTED: usize = 12;
 
 /// What was done, by the word in the query.
-const DONE: [(&str, &str); 7] = [
+const DONE: [(&str, &str); 10] = [
+    (
+        "passkey_added",
+        "The passkey was added: from now on you can sign in with it.",
+    ),
+    ("passkey_renamed", "The passkey was renamed."),
+    (
+        "passkey_removed",
+        "The passkey was removed: nobody signs in with it any more.",
+    ),
     (
         "password",
         "Your password was changed, and your other sessions have ended.",
@@ -41,6 +51,15 @@ const DONE: [(&str, &str); 7] = [
         "Disconnected: nobody signs in to your account with it any more.",
     ),
 ];
+
+/// What the page shows of an account.
+struct Read<'a> {
+    user: User,
+    sessions: Vec<Session>,
+    passkeys: Option<Vec<PasskeyLine>>,
+    has_password: bool,
+    ties: Vec<Tie<'a>>,
+}
 
 /// What came of an action that was not done.
 struct Refused {
@@ -124,6 +143,14 @@ impl Pages {
                 untied.map_err(elsewhere)?;
                 Ok(self.done("untied"))
             }
+            "rename_passkey" => {
+                self.rename_passkey(visit, who, form).await.map_err(elsewhere)?;
+                Ok(self.done("passkey_renamed"))
+            }
+            "remove_passkey" => {
+                self.remove_passkey(visit, who, form).await.map_err(elsewhere)?;
+                Ok(self.done("passkey_removed"))
+            }
             "delete" => {
                 let deleted = self.auth.delete_account(caller, who, password("password")).await;
                 deleted.map_err(|error| refused(error, Wrong::Deletion))?;
@@ -160,7 +187,13 @@ impl Pages {
         error: Option<Complaint>,
         wrong: Wrong,
     ) -> Answer {
-        let (user, sessions, has_password, ties) = match self.read_account(who).await {
+        let Read {
+            user,
+            sessions,
+            passkeys,
+            has_password,
+            ties,
+        } = match self.read_account(who).await {
             Ok(read) => read,
             Err(AuthError::SessionOver { .. }) => {
                 visit.cookies = api::cleared();
@@ -183,6 +216,7 @@ impl Pages {
             sessions: lines(sessions, who.session),
             ties,
             has_password,
+            passkeys,
             form_token: self.form_tokens.token(&visit.browser, PURPOSE),
             min_length: self.password_length.0,
             max_length: self.password_length.1,
@@ -190,11 +224,14 @@ impl Pages {
         self.policy.page(status, &page)
     }
 
-    async fn read_account(&self, who: &Identity) -> Result<(User, Vec<Session>, bool, Vec<Tie<'_>>), AuthError> {
-        let (user, _) = self.auth.me(who).await?;
-        let sessions = self.auth.sessions(who).await?;
-        let has_password = self.auth.has_password(who).await?;
-        Ok((user, sessions, has_password, self.ties_of(who).await?))
+    async fn read_account(&self, who: &Identity) -> Result<Read<'_>, AuthError> {
+        Ok(Read {
+            user: self.auth.me(who).await?.0,
+            sessions: self.auth.sessions(who).await?,
+            passkeys: self.passkeys_of(who).await?,
+            has_password: self.auth.has_password(who).await?,
+            ties: self.ties_of(who).await?,
+        })
     }
 
     pub(super) fn done(&self, word: &str) -> Answer {

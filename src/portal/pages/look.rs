@@ -15,7 +15,10 @@ use crate::config;
 use crate::wire::Body;
 
 const STYLE: &str = include_str!("../assets/style.css");
-const SCRIPT: &str = include_str!("../assets/script.js");
+const SCRIPT: &str = concat!(
+    include_str!("../assets/script.js"),
+    include_str!("../assets/passkeys.js")
+);
 const FOR_EVER: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
 
 /// What every page shows, and where its style and script are.
@@ -44,6 +47,7 @@ impl Look {
     pub fn new(portal: &config::Portal, base_path: &str) -> Self {
         let extra = portal.extra_css.as_deref().unwrap_or_default();
         let style = format!("{STYLE}{}\n{extra}", accent::properties(portal.accent));
+        let script = squeezed(SCRIPT);
         let logo = portal.logo.as_ref().map(|logo| data(logo.media_type, &logo.bytes));
         Self {
             name: portal.name.clone(),
@@ -52,9 +56,9 @@ impl Look {
             support: portal.support.clone(),
             base: base_path.to_owned(),
             style: format!("{base_path}/assets/{}.css", short_hash(style.as_bytes())),
-            script: format!("{base_path}/assets/{}.js", short_hash(SCRIPT.as_bytes())),
+            script: format!("{base_path}/assets/{}.js", short_hash(script.as_bytes())),
             style_text: style.into(),
-            script_text: Bytes::from_static(SCRIPT.as_bytes()),
+            script_text: script.into(),
         }
     }
 
@@ -77,6 +81,15 @@ impl Look {
             .insert("x-content-type-options", HeaderValue::from_static("nosniff"));
         Some(response)
     }
+}
+
+/// A script without what only its authors need: indentation, and lines that are comments.
+fn squeezed(script: &str) -> String {
+    let lines = script
+        .lines()
+        .map(str::trim_start)
+        .filter(|line| !line.is_empty() && !line.starts_with("//"));
+    lines.flat_map(|line| [line, "\n"]).collect()
 }
 
 fn short_hash(content: &[u8]) -> String {

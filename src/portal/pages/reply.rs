@@ -33,7 +33,7 @@ impl Policy {
     pub(super) fn new(places: &Places) -> Self {
         let origins: Vec<String> = places.origins().collect();
         let policy = format!(
-            "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; form-action 'self' {}; \
+            "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; form-action 'self' {}; \
              base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'",
             origins.join(" ")
         );

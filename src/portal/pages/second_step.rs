@@ -8,7 +8,7 @@ use super::failure::complaint;
 use super::sign_in::{Draft, carry_over};
 use super::view::factors::{SecondStep, Way};
 use super::visit::Visit;
-use super::{Answer, Pages};
+use super::{Answer, Pages, passkeys};
 use crate::auth::AuthError;
 use crate::auth::entry::Entered;
 use crate::auth::second_step::{Completed, Typed};
@@ -24,7 +24,8 @@ impl Pages {
             Entered::SignedIn(signed_in) => self.signed_in(visit, &signed_in, &draft).await,
             Entered::SecondStep(step) => {
                 let ways = ways(&step.methods);
-                self.second_step_form(visit, StatusCode::OK, &step.token, &ways, draft)
+                let asked = self.asked_of_passkey(visit, &step.token, &step.methods).await;
+                self.second_step_form(visit, StatusCode::OK, &step.token, asked, &ways, draft)
             }
         }
     }
@@ -34,9 +35,11 @@ impl Pages {
         let Some(token) = self.opened_step(visit, form.get("step")) else {
             return self.refuse_sign_in(visit, refusal::problem(AuthError::StepOver), draft);
         };
-        let typed = |way: Way| match way {
-            Way::Totp => Typed::Totp(form.get("totp")),
-            Way::Recovery => Typed::Recovery(form.get("recovery")),
+        let answered = passkeys::answered(form).and_then(Result::ok);
+        let typed = |way: Way| match (&answered, way) {
+            (Some(used), _) => Typed::Passkey(used),
+            (None, Way::Totp) => Typed::Totp(form.get("totp")),
+            (None, Way::Recovery) => Typed::Recovery(form.get("recovery")),
         };
         let way = match Way::of_name(form.get("show")) {
             Some(way) => Err(way),
@@ -67,8 +70,8 @@ impl Pages {
         mut draft: Draft<'_>,
     ) -> Answer {
         let problem = error.map(refusal::problem);
-        let mut ways = match self.auth.second_step_methods(token).await {
-            Ok(methods) => ways(&methods),
+        let (mut ways, asked) = match self.auth.second_step_methods(token).await {
+            Ok(methods) => (ways(&methods), self.asked_of_passkey(visit, token, &methods).await),
             Err(over) => {
                 let problem = problem.unwrap_or_else(|| refusal::problem(over));
                 return self.refuse_sign_in(visit, problem, draft);
@@ -76,11 +79,11 @@ impl Pages {
         };
         ways.sort_by_key(|known| *known != way);
         let Some(problem) = problem else {
-            return self.second_step_form(visit, StatusCode::OK, token, &ways, draft);
+            return self.second_step_form(visit, StatusCode::OK, token, asked, &ways, draft);
         };
         draft.error = Some(complaint(&problem, &visit.origin.caller.request_id));
         let status = Self::status_of(&problem);
-        let mut response = self.second_step_form(visit, status, token, &ways, draft)?;
+        let mut response = self.second_step_form(visit, status, token, asked, &ways, draft)?;
         carry_over(&problem, &mut response);
         Ok(response)
     }
@@ -90,6 +93,7 @@ impl Pages {
         visit: &mut Visit<'_>,
         status: StatusCode,
         token: &str,
+        asked: Option<String>,
         ways: &[Way],
         draft: Draft<'_>,
     ) -> Answer {
@@ -106,6 +110,7 @@ impl Pages {
             email: draft.email,
             return_to: draft.place.map(ReturnTo::as_str),
             kept: draft.kept,
+            asked,
             way,
             others: others.to_vec(),
         };

@@ -7,7 +7,7 @@ use super::failure::complaint;
 use super::providers::CAME_BY;
 use super::view::{Complaint, KeptForm, SignIn};
 use super::visit::Visit;
-use super::{Answer, Pages};
+use super::{Answer, Pages, passkeys};
 use crate::auth::{AuthError, SignedIn};
 use crate::config::RevocationMode;
 use crate::model::credential::Password;
@@ -101,6 +101,9 @@ impl Pages {
         if only_shows(form) {
             return self.sign_in_form(visit, StatusCode::OK, draft);
         }
+        if let Some(answered) = passkeys::answered(form) {
+            return self.enter_with_passkey(visit, answered, draft).await;
+        }
         let password = Password::new(form.get("password").to_owned());
         match self.auth.login(&visit.origin.caller, draft.email, password).await {
             Ok(entered) => self.enter(visit, entered, draft).await,
@@ -143,6 +146,7 @@ impl Pages {
             registration: self.registration,
             choices: self.choices(draft.again),
             letters: self.auth.writes_letters(),
+            passkeys: self.passkeys,
         };
         self.policy.page(status, &page)
     }

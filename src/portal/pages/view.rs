@@ -1,6 +1,7 @@
 //! What each page shows: plain values in, HTML out. No page decides anything here.
 
 pub mod factors;
+pub mod passkeys;
 
 use askama::Template;
 use time::OffsetDateTime;
@@ -8,6 +9,7 @@ use time::macros::format_description;
 
 use super::look::Look;
 use crate::model::clock::Timestamp;
+use passkeys::PasskeyLine;
 
 /// What went wrong, above a form.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,6 +46,8 @@ pub struct SignIn<'a> {
     pub choices: Choices<'a>,
     /// Whether a forgotten password can be helped by a letter.
     pub letters: bool,
+    /// Whether passkeys sign in.
+    pub passkeys: bool,
 }
 
 /// The registration page.
@@ -126,6 +130,8 @@ pub struct Account<'a> {
     pub has_password: bool,
     /// Whether another address can be confirmed by a letter.
     pub letters: bool,
+    /// Their passkeys, where there are any to be had.
+    pub passkeys: Option<Vec<PasskeyLine>>,
     /// Proof that the forms are ours.
     pub form_token: String,
     /// Characters of a password at least.

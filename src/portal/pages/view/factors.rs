@@ -23,6 +23,8 @@ pub struct SecondStep<'a> {
     pub return_to: Option<&'a str>,
     /// A form sealed until the person is signed in again.
     pub kept: Option<&'a str>,
+    /// What a passkey is asked, for the browser, where one is a way to go on.
+    pub asked: Option<String>,
     /// What is asked for.
     pub way: Way,
     /// What else could be.
