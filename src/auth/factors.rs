@@ -58,6 +58,11 @@ impl Auth {
         Err(AuthError::NotRecent { needs_two })
     }
 
+    /// The same, for a page that would rather ask before than be refused afterwards.
+    pub async fn must_be_recent(&self, who: &Identity) -> Result<(), AuthError> {
+        self.recent(who).await.map(|_| ())
+    }
+
     /// Writes down that somebody changed how they sign in.
     pub(super) async fn factor_changed(&self, caller: &Caller, who: &Identity, what: &'static str) {
         self.record(what, Some(caller), Some(who.user), Some(who.session)).await;

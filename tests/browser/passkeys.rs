@@ -14,7 +14,7 @@ const PASSKEYS: &str = "section[aria-labelledby=passkeys]";
 
 /// Adds a passkey on the account page of somebody whose account has no second factor yet; returns the recovery codes.
 fn add(world: &World, browser: &Browser, name: &str) -> Vec<String> {
-    browser.open(&format!("{}/auth/account", world.origin()));
+    browser.open(&format!("{}/auth/security", world.origin()));
     browser.fill("#new-passkey", name);
     browser.click("[data-passkey-add] button");
     let codes = browser.text_of("[data-recovery-codes]");
@@ -77,10 +77,10 @@ fn a_passkey_signs_in_alone_is_renamed_and_removed() {
     browser.click("[data-passkey-question] > [type=button]");
     arrives(&world, &browser);
 
-    browser.open(&format!("{}/auth/account", world.origin()));
+    browser.open(&format!("{}/auth/security", world.origin()));
     browser.click(&format!("{PASSKEYS} summary"));
     browser.fill("#name", "Old laptop");
-    browser.follow(&format!("{PASSKEYS} details button"));
+    browser.follow(&format!("{PASSKEYS} details .main"));
     assert!(browser.text_of(PASSKEYS).contains("Old laptop"));
     browser.follow("[aria-label='Remove the passkey Old laptop']");
     assert!(browser.text_of("[role=status]").contains("The passkey was removed"));

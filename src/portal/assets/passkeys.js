@@ -9,7 +9,7 @@ if (window.PublicKeyCredential) {
     const headers = body ? { "Content-Type": "application/json" } : {};
     const answer = await fetch(path, { method: "POST", headers, body: body && JSON.stringify(body) });
     const content = await answer.json();
-    if (!answer.ok) throw new Error(`${content.title}. ${content.detail}`);
+    if (!answer.ok) throw Object.assign(new Error(`${content.title}. ${content.detail}`), { code: content.code });
     return content;
   };
 
@@ -115,7 +115,8 @@ if (window.PublicKeyCredential) {
         const added = await post(base, { ...made, name: name.value });
         if (added.recovery_codes) show(added.recovery_codes); else done();
       } catch (error) {
-        say(place, error);
+        // The page behind the form takes its person through what is missing, and back.
+        if (error.code === "insufficient_user_authentication") place.submit(); else say(place, error);
       }
     });
   }

@@ -5,7 +5,6 @@ use http::StatusCode;
 use super::failure::complaint;
 use super::sign_in::{carry_over, stale};
 use super::sign_out::PURPOSE;
-use super::view::passkeys::PasskeyLine;
 use super::view::{Account, Complaint, SessionLine, Tie, Wrong};
 use super::visit::Visit;
 use super::{Answer, Pages, device, reply};
@@ -24,16 +23,7 @@ use crate::wire::reply::{Code, Problem};
 const LISTED: usize = 12;
 
 /// What was done, by the word in the query.
-const DONE: [(&str, &str); 10] = [
-    (
-        "passkey_added",
-        "The passkey was added: from now on you can sign in with it.",
-    ),
-    ("passkey_renamed", "The passkey was renamed."),
-    (
-        "passkey_removed",
-        "The passkey was removed: nobody signs in with it any more.",
-    ),
+const DONE: [(&str, &str); 7] = [
     (
         "password",
         "Your password was changed, and your other sessions have ended.",
@@ -56,7 +46,6 @@ const DONE: [(&str, &str); 10] = [
 struct Read<'a> {
     user: User,
     sessions: Vec<Session>,
-    passkeys: Option<Vec<PasskeyLine>>,
     has_password: bool,
     ties: Vec<Tie<'a>>,
 }
@@ -143,14 +132,6 @@ impl Pages {
                 untied.map_err(elsewhere)?;
                 Ok(self.done("untied"))
             }
-            "rename_passkey" => {
-                self.rename_passkey(visit, who, form).await.map_err(elsewhere)?;
-                Ok(self.done("passkey_renamed"))
-            }
-            "remove_passkey" => {
-                self.remove_passkey(visit, who, form).await.map_err(elsewhere)?;
-                Ok(self.done("passkey_removed"))
-            }
             "delete" => {
                 let deleted = self.auth.delete_account(caller, who, password("password")).await;
                 deleted.map_err(|error| refused(error, Wrong::Deletion))?;
@@ -190,7 +171,6 @@ impl Pages {
         let Read {
             user,
             sessions,
-            passkeys,
             has_password,
             ties,
         } = match self.read_account(who).await {
@@ -216,7 +196,6 @@ impl Pages {
             sessions: lines(sessions, who.session),
             ties,
             has_password,
-            passkeys,
             form_token: self.form_tokens.token(&visit.browser, PURPOSE),
             min_length: self.password_length.0,
             max_length: self.password_length.1,
@@ -228,7 +207,6 @@ impl Pages {
         Ok(Read {
             user: self.auth.me(who).await?.0,
             sessions: self.auth.sessions(who).await?,
-            passkeys: self.passkeys_of(who).await?,
             has_password: self.auth.has_password(who).await?,
             ties: self.ties_of(who).await?,
         })

@@ -9,9 +9,9 @@ use super::sign_in::{Draft, carry_over};
 use super::view::factors::{SecondStep, Way};
 use super::visit::Visit;
 use super::{Answer, Pages, passkeys};
-use crate::auth::AuthError;
 use crate::auth::entry::Entered;
 use crate::auth::second_step::{Completed, Typed};
+use crate::auth::{self, AuthError};
 use crate::model::factor::FactorKind;
 use crate::portal::form::Form;
 use crate::portal::refusal;
@@ -22,12 +22,20 @@ impl Pages {
     pub(super) async fn enter(&self, visit: &mut Visit<'_>, entered: Entered, draft: Draft<'_>) -> Answer {
         match entered {
             Entered::SignedIn(signed_in) => self.signed_in(visit, &signed_in, &draft).await,
-            Entered::SecondStep(step) => {
-                let ways = ways(&step.methods);
-                let asked = self.asked_of_passkey(visit, &step.token, &step.methods).await;
-                self.second_step_form(visit, StatusCode::OK, &step.token, asked, &ways, draft)
-            }
+            Entered::SecondStep(step) => self.begin_second_step(visit, &step, draft).await,
         }
+    }
+
+    /// The form, for the first time.
+    pub(super) async fn begin_second_step(
+        &self,
+        visit: &mut Visit<'_>,
+        step: &auth::second_step::SecondStep,
+        draft: Draft<'_>,
+    ) -> Answer {
+        let ways = ways(&step.methods);
+        let asked = self.asked_of_passkey(visit, &step.token, &step.methods).await;
+        self.second_step_form(visit, StatusCode::OK, &step.token, asked, &ways, draft)
     }
 
     /// Takes the second step, or shows its form for another way.
@@ -88,7 +96,7 @@ impl Pages {
         Ok(response)
     }
 
-    pub(super) fn second_step_form(
+    fn second_step_form(
         &self,
         visit: &mut Visit<'_>,
         status: StatusCode,
@@ -125,7 +133,7 @@ impl Pages {
 }
 
 /// Those that are typed in, in the order they are offered.
-pub(super) fn ways(methods: &[FactorKind]) -> Vec<Way> {
+fn ways(methods: &[FactorKind]) -> Vec<Way> {
     let way = |kind: &FactorKind| match kind {
         FactorKind::Totp => Some(Way::Totp),
         FactorKind::Recovery => Some(Way::Recovery),

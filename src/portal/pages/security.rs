@@ -27,10 +27,18 @@ use crate::wire::reply::{Code, Problem};
 const HERE: &str = "/security";
 
 /// What was done, by the word in the query.
-const DONE: [(&str, &str); 1] = [(
-    "totp_removed",
-    "The authenticator app was removed. Your password is enough to sign in.",
-)];
+const DONE: [(&str, &str); 4] = [
+    ("totp_removed", "The authenticator app was removed."),
+    (
+        "passkey_added",
+        "The passkey was added: from now on you can sign in with it.",
+    ),
+    ("passkey_renamed", "The passkey was renamed."),
+    (
+        "passkey_removed",
+        "The passkey was removed: nobody signs in with it any more.",
+    ),
+];
 
 impl Pages {
     /// The page; without a session, on to sign in.
@@ -99,8 +107,20 @@ impl Pages {
             },
             "remove_totp" => {
                 self.auth.remove_totp(caller, who).await?;
-                let base = &self.look.base;
-                Ok(reply::see_other(&format!("{base}{HERE}?done=totp_removed")))
+                Ok(self.done_here("?done=totp_removed"))
+            }
+            "rename_passkey" => {
+                self.rename_passkey(visit, who, form).await?;
+                Ok(self.done_here("?done=passkey_renamed"))
+            }
+            "remove_passkey" => {
+                self.remove_passkey(visit, who, form).await?;
+                Ok(self.done_here("?done=passkey_removed"))
+            }
+            // What a script asks for that was told that its person has not.
+            "recent" => {
+                self.auth.must_be_recent(who).await?;
+                Ok(self.done_here(""))
             }
             "renew_codes" => {
                 let codes = self.auth.renew_recovery_codes(caller, who).await?;
@@ -111,6 +131,10 @@ impl Pages {
                 "The form asks for nothing that is known here.",
             ))),
         }
+    }
+
+    fn done_here(&self, query: &str) -> Answer {
+        reply::see_other(&format!("{}{HERE}{query}", self.look.base))
     }
 
     /// A wrong first code: the same secret once more.
@@ -176,6 +200,7 @@ impl Pages {
             needed: visit.query("need") == "mfa" && app.is_none(),
             app: app.map(|app| Moment::from(app.created_at)),
             app_used: app.and_then(|app| app.used_at).map(Moment::from),
+            passkeys: self.passkeys_of(who).await.map_err(refusal::problem)?,
             codes_left: factors.iter().filter(|factor| is_unused_code(factor)).count(),
             form_token: self.form_tokens.token(&visit.browser, PURPOSE),
             return_to: place.map(ReturnTo::as_str),

@@ -8,7 +8,6 @@ use http::{Response, StatusCode, Uri};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::failure::complaint;
-use super::second_step::ways;
 use super::sign_in::{Draft, PURPOSE, carry_over};
 use super::view::factors::ProveAgain;
 use super::visit::Visit;
@@ -88,10 +87,7 @@ impl Pages {
         };
         match self.auth.missing(who, wanted).await.map_err(refusal::problem)? {
             Missing::Nothing(raised) => self.raised(visit, &raised, &draft).await,
-            Missing::SecondStep(step) => {
-                let ways = ways(&step.methods);
-                self.second_step_form(visit, StatusCode::OK, &step.token, &ways, draft)
-            }
+            Missing::SecondStep(step) => self.begin_second_step(visit, &step, draft).await,
             Missing::Password => self.prove_form(visit, who, StatusCode::OK, draft).await,
             Missing::Factor => {
                 let place = place.map(|place| utf8_percent_encode(place.as_str(), NON_ALPHANUMERIC));
@@ -110,10 +106,7 @@ impl Pages {
         let password = Password::new(form.get("password").to_owned());
         match self.auth.prove_again(&visit.origin.caller, &who, password).await {
             Ok(Ok(raised)) => self.raised(visit, &raised, &draft).await,
-            Ok(Err(step)) => {
-                let ways = ways(&step.methods);
-                self.second_step_form(visit, StatusCode::OK, &step.token, &ways, draft)
-            }
+            Ok(Err(step)) => self.begin_second_step(visit, &step, draft).await,
             Err(AuthError::SessionOver { .. }) => {
                 visit.cookies = api::cleared();
                 self.sign_in_form(visit, StatusCode::OK, draft)

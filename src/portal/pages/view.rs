@@ -9,7 +9,6 @@ use time::macros::format_description;
 
 use super::look::Look;
 use crate::model::clock::Timestamp;
-use passkeys::PasskeyLine;
 
 /// What went wrong, above a form.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -130,8 +129,6 @@ pub struct Account<'a> {
     pub has_password: bool,
     /// Whether another address can be confirmed by a letter.
     pub letters: bool,
-    /// Their passkeys, where there are any to be had.
-    pub passkeys: Option<Vec<PasskeyLine>>,
     /// Proof that the forms are ours.
     pub form_token: String,
     /// Characters of a password at least.

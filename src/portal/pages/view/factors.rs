@@ -2,6 +2,7 @@
 
 use askama::Template;
 
+use super::passkeys::PasskeyLine;
 use super::{Complaint, Moment};
 use crate::portal::pages::look::Look;
 
@@ -98,12 +99,20 @@ pub struct Security<'a> {
     pub app_used: Option<Moment>,
     /// How many recovery codes are unused.
     pub codes_left: usize,
+    /// Their passkeys, where there are any to be had.
+    pub passkeys: Option<Vec<PasskeyLine>>,
     /// Proof that the forms are ours.
     pub form_token: String,
     /// Where to go on to.
     pub return_to: Option<&'a str>,
     /// Nothing; the forms share their hidden fields with others.
     pub kept: Option<&'a str>,
+}
+
+impl Security<'_> {
+    fn has_passkeys(&self) -> bool {
+        self.passkeys.as_ref().is_some_and(|passkeys| !passkeys.is_empty())
+    }
 }
 
 /// An authenticator app about to be added.

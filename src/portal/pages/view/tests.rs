@@ -33,13 +33,6 @@ fn account(look: &Look, sessions: usize) -> Account<'_> {
         used: moment(),
         current: number == 0,
     };
-    let passkey = |number: usize| PasskeyLine {
-        id: format!("01990000-0000-7000-8000-{number:012}"),
-        name: "Key on the ring".to_owned(),
-        synced: number == 0,
-        added: moment(),
-        used: (number == 0).then(moment),
-    };
     Account {
         look,
         error: None,
@@ -54,7 +47,6 @@ fn account(look: &Look, sessions: usize) -> Account<'_> {
         ties: vec![tie("google", true), tie("corp", false)],
         has_password: true,
         letters: true,
-        passkeys: Some((0..2).map(passkey).collect()),
         form_token: "t".repeat(43),
         min_length: 15,
         max_length: 256,

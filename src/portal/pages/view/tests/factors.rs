@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::portal::pages::view::factors::{ProveAgain, RecoveryCodes, SecondStep, Security, TotpSetup, Way};
+use crate::portal::pages::view::passkeys::PasskeyLine;
 use crate::portal::qr;
 
 pub(super) fn pages(look: &Look) -> Vec<(&'static str, askama::Result<String>)> {
@@ -21,6 +22,7 @@ pub(super) fn pages(look: &Look) -> Vec<(&'static str, askama::Result<String>)> 
         email: "ada@example.com",
         return_to: Some("/reports?week=3"),
         kept: Some(&kept_form),
+        asked: Some("a".repeat(1_500)),
         way: Way::Totp,
         others: vec![Way::Recovery],
     };
@@ -32,6 +34,13 @@ pub(super) fn pages(look: &Look) -> Vec<(&'static str, askama::Result<String>)> 
         return_to: Some("/reports?week=3"),
         kept: None,
     };
+    let passkey = |number: usize| PasskeyLine {
+        id: format!("01990000-0000-7000-8000-{number:012}"),
+        name: "Key on the ring".to_owned(),
+        synced: number == 0,
+        added: moment(),
+        used: (number == 0).then(moment),
+    };
     let security = Security {
         look,
         error: complaint(),
@@ -40,6 +49,7 @@ pub(super) fn pages(look: &Look) -> Vec<(&'static str, askama::Result<String>)> 
         app: Some(moment()),
         app_used: Some(moment()),
         codes_left: 10,
+        passkeys: Some((0..4).map(passkey).collect()),
         form_token: "t".repeat(43),
         return_to: Some("/reports?week=3"),
         kept: None,
