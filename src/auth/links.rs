@@ -174,11 +174,13 @@ impl Links {
     async fn open(&self, name: &str, kept: Option<Vec<u8>>) -> Result<Errand, AuthError> {
         let opened = kept.and_then(|sealed| self.seal.open(name.as_bytes(), &sealed).ok());
         let kept: Option<Kept> = opened.and_then(|text| serde_json::from_slice(&text).ok());
-        let kept = kept.ok_or(AuthError::LinkOver)?;
-        if self.is_latest(name, &kept.latest).await? && kept.errand != Errand::Nothing {
-            return Ok(kept.errand);
-        }
-        Err(AuthError::LinkOver)
+        // One look-up, also where there is nothing to look up.
+        let latest = kept.as_ref().map_or(name, |kept| &kept.latest);
+        let is_latest = self.is_latest(name, latest).await?;
+        let errand = kept.map(|kept| kept.errand);
+        errand
+            .filter(|errand| is_latest && *errand != Errand::Nothing)
+            .ok_or(AuthError::LinkOver)
     }
 
     async fn is_latest(&self, name: &str, latest: &str) -> Result<bool, StoreError> {

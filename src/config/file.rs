@@ -238,7 +238,7 @@ table! {
 
     /// `[mail]`
     Mail {
-        url: Maybe<MailAt> = absent,
+        url: Written<MailAt> = "off",
         password_file: Maybe<FilePath> = absent,
         ca_file: Maybe<FilePath> = absent,
         from: Maybe<Sender> = absent,

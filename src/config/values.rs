@@ -48,7 +48,7 @@ text! {
     HeaderName, "the name of a header", |text| text.parse().map_err(|_| format!("`{}` is not the name of a header", text.escape_debug()));
     ProviderId, "a short name", provider_id;
     Issuer, "a URL like \"https://accounts.google.com\"", issuer;
-    MailAt, "a URL like \"smtps://user@mail.example.com\", \"smtp://…\" or \"file:data/outbox\"", mail_at;
+    MailAt, "a URL like \"smtps://user@mail.example.com\", \"file:data/outbox\", or \"off\"", mail_at;
     Sender, "an address like \"Acme <no-reply@example.com>\"", sender;
     StoreAt, "a URL like \"sqlite://data/gateward.db\", \"postgres://…\" or \"redis://…\"", store_at;
 }
@@ -103,6 +103,8 @@ pub(super) enum StoreAt {
 /// Where letters are handed over.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum MailAt {
+    /// Nowhere.
+    Off,
     /// A folder; its path is still relative to the configuration file's folder.
     Folder(PathBuf),
     /// A mail server.
@@ -369,6 +371,9 @@ fn store_at(text: &str) -> Result<StoreAt, String> {
 }
 
 fn mail_at(text: &str) -> Result<MailAt, String> {
+    if text == "off" {
+        return Ok(MailAt::Off);
+    }
     if let Some(path) = text.strip_prefix("file:") {
         let path = path.strip_prefix("//").unwrap_or(path);
         return file_path(path).map(|path| MailAt::Folder(path.0));

@@ -8,8 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::join_all;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use super::letter::{Letter, Says};
@@ -17,14 +16,13 @@ use super::post::{Cover, Post, Refused};
 use super::{Letters, is_over};
 use crate::model::clock::Clock;
 use crate::model::secret;
-use crate::store::StoreError;
 use crate::store::outbox::{Letter as Waiting, Outbox};
 use crate::telemetry::Metrics;
 
 /// How often the outbox is looked at. The outbox is not watched more closely than that on purpose: when a letter leaves tells nobody who asked for it.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Letters carried at once.
-const AT_ONCE: u32 = 8;
+const AT_ONCE: usize = 8;
 /// How long a claimed letter is ours; longer than carrying takes at most.
 const LEASE: Duration = Duration::from_secs(60);
 /// How long carrying may take.
@@ -38,7 +36,7 @@ const GIVE_UP_AFTER: Duration = Duration::from_secs(3 * 24 * 60 * 60);
 /// How often a letter that was handed over is tried to be taken out, a second apart.
 const TAKE_OUT_TRIES: u32 = 10;
 /// How many looks pass between two counts of what waits.
-const LOOKS_PER_COUNT: u32 = 15;
+const LOOKS_PER_COUNT: u32 = 5;
 
 /// Carries letters.
 #[derive(Debug)]
@@ -82,33 +80,14 @@ impl Courier {
     /// Begins to carry.
     pub fn start(self) -> Running {
         let stop = CancellationToken::new();
-        let task = tokio::spawn(self.run(stop.clone()));
+        let task = tokio::spawn(run(Arc::new(self), stop.clone()));
         Running { stop, task }
     }
 
-    async fn run(self, stop: CancellationToken) {
-        let mut looks = 0;
-        while !stop.is_cancelled() {
-            let carried = self.round().await.unwrap_or(0);
-            looks += 1;
-            if carried > 0 || looks % LOOKS_PER_COUNT == 1 {
-                self.count().await;
-            }
-            if carried < AT_ONCE as usize {
-                tokio::select! {
-                    () = stop.cancelled() => {}
-                    () = tokio::time::sleep(LOOK_EVERY) => {}
-                }
-            }
-        }
-    }
-
-    /// Carries what is due, some at once; returns how many. The store's own room logs and counts its failures.
-    async fn round(&self) -> Result<usize, StoreError> {
-        let outbox = self.outbox();
-        let due = outbox.claim(self.clock().now(), LEASE, AT_ONCE).await?;
-        join_all(due.iter().map(|letter| self.carry(letter))).await;
-        Ok(due.len())
+    /// What is due, and from now on ours. The store's own room logs and counts its failures.
+    async fn claim(&self, limit: u32) -> Vec<Waiting> {
+        let due = self.outbox().claim(self.clock().now(), LEASE, limit).await;
+        due.unwrap_or_default()
     }
 
     async fn count(&self) {
@@ -120,28 +99,29 @@ impl Courier {
     async fn carry(&self, waiting: &Waiting) {
         let end = tokio::time::timeout(CARRY_WITHIN, self.hand_over(waiting)).await;
         let end = end.unwrap_or_else(|_| End::Refused(Refused::ForNow("the mail server took too long".to_owned())));
-        match end {
-            End::Sent => self.metrics.mail("sent"),
-            End::Nobody => {}
+        let word = match end {
+            End::Sent => Some("sent"),
+            End::Nobody => None,
             End::Expired => {
-                self.metrics.mail("expired");
                 tracing::warn!(letter.id = %waiting.id, "a letter was not sent: its link is of no use any more");
+                Some("expired")
             }
             End::Unreadable(why) => {
-                self.metrics.mail("given_up");
                 tracing::error!(letter.id = %waiting.id, why, "a letter cannot be read and is given up");
+                Some("given_up")
+            }
+            End::Refused(Refused::ForNow(why)) if !self.is_too_old(waiting) => {
+                return self.put_off(waiting, &why).await;
             }
             End::Refused(refused) => {
-                if let Refused::ForNow(why) = &refused
-                    && !self.is_too_old(waiting)
-                {
-                    return self.put_off(waiting, why).await;
-                }
-                self.metrics.mail("given_up");
                 tracing::error!(letter.id = %waiting.id, letter.attempts = waiting.attempts, why = %refused, "a letter is given up");
+                Some("given_up")
             }
-        }
+        };
         self.take_out(waiting).await;
+        if let Some(word) = word {
+            self.metrics.mail(word);
+        }
     }
 
     async fn hand_over(&self, waiting: &Waiting) -> End {
@@ -169,7 +149,6 @@ impl Courier {
     }
 
     async fn put_off(&self, waiting: &Waiting, why: &str) {
-        self.metrics.mail("failed");
         let pause = pause(waiting.attempts);
         tracing::warn!(letter.id = %waiting.id, letter.attempts = waiting.attempts, pause_seconds = pause.as_secs(), why, "a letter was not taken and is tried again");
         // Should that fail, it is due again when the lease is over.
@@ -194,6 +173,32 @@ impl Courier {
     fn clock(&self) -> &dyn Clock {
         self.letters.clock.as_ref()
     }
+}
+
+/// Carries what is due, as much at once as there is room for: one recipient whose server takes its time keeps no other waiting.
+async fn run(courier: Arc<Courier>, stop: CancellationToken) {
+    let mut under_way = JoinSet::new();
+    let mut looks: u32 = 0;
+    while !stop.is_cancelled() {
+        let room = AT_ONCE.saturating_sub(under_way.len());
+        let due = courier.claim(u32::try_from(room).unwrap_or_default()).await;
+        let is_full = due.len() == room;
+        for letter in due {
+            let courier = Arc::clone(&courier);
+            under_way.spawn(async move { courier.carry(&letter).await });
+        }
+        if looks.is_multiple_of(LOOKS_PER_COUNT) {
+            courier.count().await;
+        }
+        looks = looks.wrapping_add(1);
+        tokio::select! {
+            () = stop.cancelled() => {}
+            _ = under_way.join_next(), if is_full => {}
+            () = tokio::time::sleep(LOOK_EVERY), if !is_full => {}
+        }
+        while under_way.try_join_next().is_some() {}
+    }
+    while under_way.join_next().await.is_some() {}
 }
 
 /// Lets a courier finish what it carries, and nothing more.

@@ -16,56 +16,57 @@ use crate::config::values::{FilePath, MailAt};
 const LARGEST: usize = 32 * 1024;
 
 pub(super) fn mail(reader: &mut Reader, file: &file::Mail, folder: &Folder<'_>) -> Option<Mail> {
-    let way = file.url.as_ref().map(|url| way(reader, url, file, folder));
-    if way.is_none() {
-        let lonely = [&file.password_file, &file.ca_file, &file.templates];
-        for written in lonely.into_iter().flatten() {
-            reader.mistake(&written.place, "does nothing without `mail.url`");
+    let Some(way) = way(reader, file, folder) else {
+        // Of a way that cannot be read nothing is known.
+        if !file.url.broken {
+            refuse_lonely(reader, file);
         }
-    }
+        return None;
+    };
     let templates = file.templates.as_ref().map(|at| templates(reader, at, folder));
-    match (way, &file.from) {
-        (Some(way), Some(from)) => Some(Mail {
-            way,
-            from: from.value.clone(),
-            templates: templates.unwrap_or_default(),
-        }),
-        (Some(_), None) => {
-            let message = "`from` is missing; write whose letters these are, like \"Acme <no-reply@example.com>\"";
-            reader.mistake(&file.at, message);
-            None
-        }
-        (None, Some(from)) => {
-            reader.mistake(&from.place, "does nothing without `mail.url`");
-            None
-        }
-        (None, None) => None,
+    let Some(from) = &file.from else {
+        let message = "needs `from` beside it: whose letters these are, like \"Acme <no-reply@example.com>\"";
+        reader.mistake(&file.url.place, message);
+        return None;
+    };
+    Some(Mail {
+        way,
+        from: from.value.clone(),
+        templates: templates.unwrap_or_default(),
+    })
+}
+
+fn refuse_lonely(reader: &mut Reader, file: &file::Mail) {
+    let files = [&file.password_file, &file.ca_file, &file.templates];
+    let places = files.into_iter().flatten().map(|written| &written.place);
+    for place in places.chain(file.from.as_ref().map(|from| &from.place)) {
+        reader.mistake(place, "does nothing without a `mail.url`");
     }
 }
 
-fn way(reader: &mut Reader, url: &Written<MailAt>, file: &file::Mail, folder: &Folder<'_>) -> Way {
-    let mut smtp = match &url.value {
+fn way(reader: &mut Reader, file: &file::Mail, folder: &Folder<'_>) -> Option<Way> {
+    let mut smtp = match &file.url.value {
+        MailAt::Off => return None,
         MailAt::Smtp(smtp) => smtp.clone(),
         MailAt::Folder(path) => {
             for written in [&file.password_file, &file.ca_file].into_iter().flatten() {
-                reader.mistake(
-                    &written.place,
-                    "is for a mail server, and `mail.url` names a folder; take it out",
-                );
+                let message = "is for a mail server, and `mail.url` names a folder; take it out";
+                reader.mistake(&written.place, message);
             }
-            return Way::Folder(folder.join(path));
+            return Some(Way::Folder(folder.join(path)));
         }
     };
     if let Some(written) = &file.password_file {
         fill(reader, written, Some(&mut smtp.password), "", folder);
         if smtp.user.is_none() {
-            reader.mistake(&written.place, "is a password without a user; write `smtp://user@host`");
+            let message = "is a password without a user; write `smtp://user@host`";
+            reader.mistake(&written.place, message);
         }
     }
     smtp.ca_file = file.ca_file.as_ref().map(|written| folder.file(&written.value));
     authorities_are_readable(reader, file.ca_file.as_ref(), smtp.ca_file.as_ref());
-    keeps_its_password(reader, url, &smtp);
-    Way::Smtp(smtp)
+    keeps_its_password(reader, &file.url, &smtp);
+    Some(Way::Smtp(smtp))
 }
 
 /// Who can listen on the way would have the password, and with it send in our name.

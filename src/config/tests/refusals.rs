@@ -468,3 +468,36 @@ fn a_password_stands_in_one_place() {
         "cannot be read",
     );
 }
+
+#[test]
+fn letters_need_a_way_and_a_sender() {
+    let from = "from = \"a@example.com\"";
+    let with = |url: &str| format!("[mail]\nurl = \"{url}\"\n{from}");
+    assert_eq!(settings("[mail]\nurl = \"off\"").mail, None);
+    assert!(settings(&with("smtps://mail.example.com")).mail.is_some());
+    refuses("[mail]\nurl = \"file:sent\"", 2, "mail.url", "needs `from`");
+    refuses(&format!("[mail]\n{from}"), 2, "mail.from", "mail.url");
+    refuses("[mail]\ntemplates = \"letters\"", 2, "mail.templates", "mail.url");
+    refuses(&with("mail.example.com"), 2, "mail.url", "smtps://");
+    refuses(
+        &format!("{}\npassword_file = \"x\"", with("file:sent")),
+        4,
+        "mail.password_file",
+        "names a folder",
+    );
+}
+
+#[test]
+fn a_mail_servers_password_does_not_go_over_an_open_line() {
+    let with = |url: &str| format!("[mail]\nurl = \"{url}\"\nfrom = \"a@example.com\"");
+    let open = with("smtp://u:s3cret@mail.example.com?tls=off");
+    refuses(&open, 2, "mail.url", "cleartext");
+    assert!(!said(&mistakes(&open)[0]).contains("s3cret"));
+    for good in [
+        "smtp://u:p@mail.example.com",
+        "smtp://u:p@127.0.0.1",
+        "smtp://mail.example.com?tls=off",
+    ] {
+        assert!(settings(&with(good)).mail.is_some(), "{good}");
+    }
+}
