@@ -31,7 +31,7 @@ impl Auth {
         self.prove_by_password(caller, &account, password).await?;
 
         let taken = self.stores.accounts.find_by_email(&to).await?.is_some();
-        let may_write = self.throttle.may_write(caller, &AccountKey::of(&to)).await;
+        let may_write = self.throttle.may_write(caller, &AccountKey::of(&to), None).await;
         let errand = match taken {
             true => Errand::Nothing,
             false => Errand::Move {

@@ -106,7 +106,7 @@ impl Auth {
         let key = AccountKey::of_typed(email);
         self.throttle.admit(caller, &key, Door::Letter, None).await?;
         let email: Email = email.parse().map_err(|_| AuthError::InvalidEmail)?;
-        let may_write = self.throttle.may_write(caller, &key).await;
+        let may_write = self.throttle.may_write(caller, &key, None).await;
         let errand = self.links.recall(&email).await?;
         let waits = matches!(errand, Errand::Register { .. });
         let token = self.links.issue(errand, CONFIRM_WITHIN).await?;

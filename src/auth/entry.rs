@@ -1,7 +1,10 @@
 //! The one way in. Whatever somebody proved first, a password, a passkey, a sign-in elsewhere, ends at `proven`, which lets them in or asks for the
 //! second factor that their account has.
 
+use std::time::Duration;
+
 use super::devices::Device;
+use super::notice::Notice;
 use super::second_step::SecondStep;
 use super::throttle::AccountKey;
 use super::{Auth, AuthError, SignedIn};
@@ -12,6 +15,9 @@ use crate::model::secret;
 use crate::model::session::{Generation, Session, SessionId};
 use crate::model::user::User;
 use crate::store::ephemeral::Revoked;
+
+/// How long an account is so new that every device is.
+const NEW_FOR: Duration = Duration::from_secs(60 * 60);
 
 /// What comes of a first factor.
 pub enum Entered {
@@ -63,7 +69,10 @@ impl Auth {
         let account = AccountKey::of(&user.email);
         let device = match self.known_device(caller, &account) {
             Some(known) => known,
-            None => Device::named(now)?,
+            None => {
+                self.tell_of_new_device(caller, user, &account).await;
+                Device::named(now)?
+            }
         };
         let word = self.vault.devices.word(device, &account, now);
         self.throttle.remember(caller, &account).await;
@@ -73,6 +82,14 @@ impl Auth {
             device: Some(word),
             ..signed_in
         })
+    }
+
+    /// Whoever made the account a moment ago need not be told of their first sign-ins.
+    async fn tell_of_new_device(&self, caller: &Caller, user: &User, account: &AccountKey) {
+        let is_new = self.clock.now().since(user.created_at) < NEW_FOR;
+        if self.mail.is_some() && !is_new && !self.throttle.knows(caller, account).await {
+            self.notify(Some(caller), &user.email, Notice::NewDevice).await;
+        }
     }
 
     /// Opens a session for somebody who has proved themselves at a moment, and makes its first tokens.

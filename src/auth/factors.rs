@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use super::notice::Notice;
 use super::{Auth, AuthError};
 use crate::model::caller::Caller;
 use crate::model::factor::{Factor, FactorKind};
@@ -63,9 +64,10 @@ impl Auth {
         self.recent(who).await.map(|_| ())
     }
 
-    /// Writes down that somebody changed how they sign in.
+    /// Writes down that somebody changed how they sign in, and tells the owner.
     pub(super) async fn factor_changed(&self, caller: &Caller, who: &Identity, what: &'static str) {
         self.record(what, Some(caller), Some(who.user), Some(who.session)).await;
+        self.notify_user(Some(caller), who.user, Notice::FactorChanged).await;
     }
 }
 

@@ -24,14 +24,15 @@ impl Auth {
     async fn try_forgot(&self, caller: &Caller, email: &str) -> Result<(), AuthError> {
         let mail = self.mail()?;
         let key = AccountKey::of_typed(email);
-        if let Err(refusal) = self.throttle.admit(caller, &key, Door::Letter, None).await {
+        let device = self.known_device(caller, &key);
+        if let Err(refusal) = self.throttle.admit(caller, &key, Door::Letter, device).await {
             self.record("password.forgot_limited", Some(caller), None, None).await;
             return Err(refusal);
         }
         let email: Email = email.parse().map_err(|_| AuthError::InvalidEmail)?;
         let found = self.stores.accounts.find_by_email(&email).await?;
         let account = found.filter(|account| account.user.disabled_at.is_none());
-        let may_write = self.throttle.may_write(caller, &key).await;
+        let may_write = self.throttle.may_write(caller, &key, device).await;
         let (errand, says) = match &account {
             Some(account) if may_write => (Errand::Reset(Holder::of(account)), Says::Reset),
             _ => (Errand::Nothing, Says::Nothing),
@@ -87,5 +88,71 @@ impl Auth {
         };
         let account = self.stores.accounts.find(holder.user()).await?;
         account.filter(|account| holder.is(account)).ok_or(AuthError::LinkOver)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::auth::world::{World, caller, password};
+
+    /// What an answer costs: questions to the store of links and counters, letters, hashes.
+    async fn cost(world: &World, auth: &Auth, ask: impl Future<Output = Result<(), AuthError>>) -> (u64, u64, u64) {
+        let before = (world.ephemeral.calls(), world.stores.outbox.waiting().await.unwrap());
+        let hashed = auth.hasher.hashed();
+        ask.await.unwrap();
+        let after = (world.ephemeral.calls(), world.stores.outbox.waiting().await.unwrap());
+        (after.0 - before.0, after.1 - before.1, auth.hasher.hashed() - hashed)
+    }
+
+    #[tokio::test]
+    async fn known_and_unknown_addresses_cost_the_same_steps() {
+        let world = World::new().await;
+        let (auth, caller) = (world.with_letters(), caller());
+        world.register().await;
+        let (known, unknown) = ("ada@example.com", "ben@example.com");
+        let register = async |email| auth.register(&caller, email, password()).await.map(|_| ());
+        let first = cost(&world, &auth, register(known)).await;
+        assert_eq!(first, cost(&world, &auth, register(unknown)).await);
+        assert_eq!((first.1, first.2), (1, 1), "one letter, one hash");
+        let forgotten = cost(&world, &auth, auth.forgot(&caller, known)).await;
+        assert_eq!(
+            forgotten,
+            cost(&world, &auth, auth.forgot(&caller, "nobody@example.com")).await
+        );
+        assert_eq!((forgotten.1, forgotten.2), (1, 0));
+        // Of the unknown one a registration waits by now.
+        let resent = cost(&world, &auth, auth.resend(&caller, unknown)).await;
+        assert_eq!(resent.1, 1);
+        for other in [known, "nobody@example.com"] {
+            assert_eq!(
+                resent,
+                cost(&world, &auth, auth.resend(&caller, other)).await,
+                "{other}"
+            );
+        }
+        assert_eq!(
+            world.auth.users().await.unwrap().len(),
+            1,
+            "nothing stands in the accounts store yet"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_link_is_not_spent_while_a_store_is_away() {
+        let world = World::new().await;
+        world.register().await;
+        let account = world
+            .stores
+            .accounts
+            .find_by_email(&"ada@example.com".parse().unwrap())
+            .await;
+        let errand = Errand::Reset(Holder::of(&account.unwrap().unwrap()));
+        let token = world.auth.links.issue(errand, RESET_WITHIN).await.unwrap();
+        world.sessions.set_down(true);
+        let failed = world.auth.reset_password(&caller(), &token, password()).await;
+        assert!(matches!(failed, Err(AuthError::Store(_))), "{failed:?}");
+        world.sessions.set_down(false);
+        world.auth.reset_password(&caller(), &token, password()).await.unwrap();
     }
 }

@@ -52,3 +52,45 @@ impl Auth {
         Ok(Invited { user, path: None })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::auth::world::{World, caller, password};
+
+    #[tokio::test]
+    async fn somebody_who_is_invited_takes_nobody_in_before_their_link_was_used() {
+        let world = World::new().await;
+        let auth = &world.auth;
+        let invited = auth.invite("ada@example.com", Vec::new()).await.unwrap();
+        let path = invited.path.unwrap();
+        let token = path.strip_prefix("/reset?token=").unwrap();
+        // As if somebody had found its password out.
+        let account = world.stores.accounts.find(invited.user.id).await.unwrap().unwrap();
+        let known = world.hasher.hash(password()).await.unwrap();
+        let accounts = &world.stores.accounts;
+        assert!(
+            accounts
+                .rehash_password(invited.user.id, &account.password, &known)
+                .await
+                .unwrap()
+        );
+        let early = auth.login(&caller(), "ada@example.com", password()).await;
+        assert!(matches!(early, Err(AuthError::InvalidCredentials)));
+        assert!(
+            accounts
+                .rehash_password(invited.user.id, &known, &account.password)
+                .await
+                .unwrap()
+        );
+
+        world.clock.advance(INVITED_FOR / 2);
+        auth.reset_password(&caller(), token, password()).await.unwrap();
+        auth.login(&caller(), "ada@example.com", password())
+            .await
+            .map(|_| ())
+            .unwrap();
+        let again = auth.invite("ada@example.com", Vec::new()).await;
+        assert!(matches!(again, Err(AuthError::EmailTaken)));
+    }
+}

@@ -58,3 +58,41 @@ impl Auth {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use crate::auth::world::{World, caller, caller_at, password};
+
+    #[tokio::test]
+    async fn the_owner_is_told_of_a_sign_in_from_where_nobody_signed_in_before_and_once() {
+        let world = World::new().await;
+        let auth = world.with_letters();
+        world.register().await;
+        let told = async |ip: &str| {
+            let before = world.stores.outbox.waiting().await.unwrap();
+            let entered = auth.login(&caller_at(ip), "ada@example.com", password()).await;
+            entered.map(|_| ()).unwrap();
+            world.stores.outbox.waiting().await.unwrap() - before
+        };
+        assert_eq!(told("192.0.2.1").await, 0, "the account was just made");
+        world.clock.advance(Duration::from_secs(2 * 60 * 60));
+        assert_eq!(told("192.0.2.1").await, 0, "they were here before");
+        assert_eq!(told("198.51.100.7").await, 1);
+        assert_eq!(told("198.51.100.7").await, 0);
+    }
+
+    #[tokio::test]
+    async fn the_owner_is_told_of_another_factor_where_letters_are_sent() {
+        let world = World::new().await;
+        let who = world.signed_in().await.access.identity;
+        world.auth.factor_changed(&caller(), &who, "factor.added").await;
+        assert_eq!(world.stores.outbox.waiting().await.unwrap(), 0);
+        world
+            .with_letters()
+            .factor_changed(&caller(), &who, "factor.added")
+            .await;
+        assert_eq!(world.stores.outbox.waiting().await.unwrap(), 1);
+    }
+}

@@ -60,7 +60,7 @@ impl Auth {
         let password = self.hasher.hash(password).await?;
         let key = AccountKey::of(&email);
         let known = self.stores.accounts.find_by_email(&email).await?;
-        let may_write = self.throttle.may_write(caller, &key).await;
+        let may_write = self.throttle.may_write(caller, &key, None).await;
         let errand = match &known {
             Some(_) => Errand::Nothing,
             None => Errand::Register {

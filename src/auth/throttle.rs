@@ -178,12 +178,17 @@ impl Throttle {
     }
 
     /// Whether one more letter may go to an address that anybody can name. Too many are not refused but left out, so that the answer stays the same;
-    /// a source that has signed in to the account before may always ask.
-    pub(super) async fn may_write(&self, caller: &Caller, account: &AccountKey) -> bool {
+    /// a source or a device that has signed in to the account before may always ask.
+    pub(super) async fn may_write(&self, caller: &Caller, account: &AccountKey, device: Option<Device>) -> bool {
+        let known = self.knows(caller, account).await || device.is_some();
         let AccountKey(account) = account;
-        let known = self.is_known(account, source(caller.ip)).await;
         let within = self.count(format!("limit:letters:{account}"), LETTERS).await;
         known || within.is_ok()
+    }
+
+    /// Whether the source has signed in to the account before.
+    pub(super) async fn knows(&self, caller: &Caller, AccountKey(account): &AccountKey) -> bool {
+        self.is_known(account, source(caller.ip)).await
     }
 
     /// Remembers that the source has signed in to the account. Best effort: a sign-in does not fail over it.

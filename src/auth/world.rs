@@ -14,6 +14,7 @@ use super::links::Links;
 use super::register::Registered;
 use super::{Auth, AuthError, Hasher, SignedIn};
 use crate::config::{self, Algorithm, AuthLimits, OnReuse, PasswordRules, Rate, StoreUrl};
+use crate::mail::{Letters, Mail};
 use crate::model::caller::Caller;
 use crate::model::clock::{Clock as _, ManualClock, Timestamp};
 use crate::model::credential::Password;
@@ -133,12 +134,26 @@ impl World {
 
     /// The same rules with other hashing memory.
     pub(crate) fn with_memory(&self, kib: u32) -> Auth {
+        self.ruled(kib, None)
+    }
+
+    /// The same rules where letters can be sent.
+    pub(crate) fn with_letters(&self) -> Auth {
+        let file = self._dir.path().join("gateway.toml");
+        let text = "[mail]\nurl = \"file:sent\"\nfrom = \"no-reply@example.com\"";
+        std::fs::write(&file, text).unwrap();
+        let settings = config::load(&file).unwrap();
+        let letters = Letters::new(&secret(), self.stores.outbox.clone(), self.clock.clone()).unwrap();
+        self.ruled(64, Some(Mail::new(letters, &settings)))
+    }
+
+    fn ruled(&self, kib: u32, mail: Option<Mail>) -> Auth {
         Auth::new(
             &auth_settings(kib),
             &self.tokens_settings,
             &secret(),
             &self.stores,
-            None,
+            mail,
             self.tokens.clone(),
             Arc::new(Hasher::new(&rules(kib), self.metrics.clone()).unwrap()),
             self.clock.clone(),

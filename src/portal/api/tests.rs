@@ -264,6 +264,8 @@ async fn a_request_by_cookie_must_come_from_our_own_pages() {
         "/auth/logout/all",
         "/auth/refresh",
         "/auth/password",
+        "/auth/email",
+        "/auth/confirm",
         "/auth/login",
     ] {
         for proof in [
