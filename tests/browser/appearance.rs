@@ -9,6 +9,7 @@ use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, Connection};
 
 use crate::driver::Browser;
+use crate::it::servers::mail::Mail;
 use crate::site::{account, sign_in, signed_in, upstream, world_with};
 use crate::world::authenticator::App;
 use crate::world::{Upstream, World};
@@ -22,7 +23,10 @@ fn target() -> PathBuf {
 /// Brings a browser to each page in turn and has it judged there.
 fn visit_every_page(mut judge: impl FnMut(&Browser, &str)) {
     let mut broken = upstream();
+    let mail = Mail::start();
     let world = world_with(&broken, |config| {
+        config.set("mail.url", mail.url());
+        config.set("mail.from", "no-reply@example.com");
         config.set("auth.limits.per_account_ip", "5/5m");
         config.route("staff", "path = \"/staff\"\nroles = [\"staff\"]");
         config.route("elsewhere", "path = \"/elsewhere\"\nhost = \"elsewhere.example\"");
@@ -48,12 +52,13 @@ fn visit_every_page(mut judge: impl FnMut(&Browser, &str)) {
     judge(&stranger, "register-filled");
     stranger.follow("form .main");
     judge(&stranger, "register-refused");
+    letters(&world, &mail, &mut judge);
 
     second_step(&world, &mut judge);
     let (phone, person) = (signed_in(&world, ADA), signed_in(&world, ADA));
     person.open(&at("/auth/account"));
     judge(&person, "account");
-    person.click("summary");
+    person.click("section[aria-labelledby=delete] summary");
     judge(&person, "account-delete");
     person.open(&at("/staff"));
     judge(&person, "error-403");
@@ -104,6 +109,24 @@ fn second_step(world: &World, judge: &mut impl FnMut(&Browser, &str)) {
     judge(&browser, "second-step");
     browser.follow(".aside .link");
     judge(&browser, "second-step-recovery");
+}
+
+fn letters(world: &World, mail: &Mail, judge: &mut impl FnMut(&Browser, &str)) {
+    let at = |path: &str| format!("{}{path}", world.origin());
+    let browser = Browser::start();
+    browser.open(&at("/auth/forgot"));
+    judge(&browser, "forgot");
+    browser.fill("#email", ADA);
+    browser.follow("form .main");
+    judge(&browser, "forgot-sent");
+    browser.open(&mail.wait_for(ADA, 1).link("reset"));
+    judge(&browser, "reset");
+    browser.open(&at("/auth/reset?token=none"));
+    judge(&browser, "reset-over");
+    browser.open(&at("/auth/confirm?done=asked"));
+    judge(&browser, "confirm-waiting");
+    browser.open(&at("/auth/confirm?token=any"));
+    judge(&browser, "confirm");
 }
 
 fn slow_down(upstream: &mut Upstream) {

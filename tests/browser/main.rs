@@ -13,6 +13,7 @@ mod driver;
 mod forgery;
 mod journey;
 mod kept;
+mod letters;
 mod passkeys;
 mod provider;
 mod return_to;
@@ -21,9 +22,10 @@ mod site;
 #[path = "../it"]
 #[allow(
     dead_code,
-    reason = "the world belongs to the black-box tests; only a part of it is needed here"
+    reason = "world and servers belong to the black-box tests; only a part of it is needed here"
 )]
 mod it {
+    pub mod servers;
     pub mod world;
 }
 

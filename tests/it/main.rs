@@ -17,6 +17,7 @@ mod hashing;
 mod header_boundary;
 mod hostile;
 mod importing;
+mod letters;
 mod moving;
 mod openapi;
 mod outliving;

@@ -3,6 +3,8 @@
 // Said in full, since the benchmarks start their servers from here too.
 #[path = "servers/line.rs"]
 pub mod line;
+#[path = "servers/mail.rs"]
+pub mod mail;
 #[path = "servers/postgres.rs"]
 pub mod postgres;
 #[path = "servers/redis.rs"]
