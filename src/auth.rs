@@ -193,6 +193,10 @@ impl Auth {
     ///
     /// # Errors
     /// The keys of factors and of links cannot be derived from the secret.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "what the rules work on is handed in once, each of a type of its own"
+    )]
     pub fn new(
         settings: &config::Auth,
         tokens_settings: &config::Tokens,

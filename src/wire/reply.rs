@@ -240,7 +240,7 @@ pub struct Problem {
     /// The methods that would have been right, of a 405 (RFC 9110 §10.2.1).
     pub allow: Option<HeaderValue>,
     /// What `WWW-Authenticate` says in place of the usual.
-    pub challenge: Option<HeaderValue>,
+    pub challenge: Option<Box<HeaderValue>>,
 }
 
 /// A problem document (RFC 9457).
@@ -295,7 +295,12 @@ impl Problem {
             code if code.status() == StatusCode::UNAUTHORIZED => r#"Bearer realm="gateward""#,
             _ => return None,
         };
-        Some(self.challenge.clone().unwrap_or(HeaderValue::from_static(usual)))
+        Some(
+            self.challenge
+                .as_deref()
+                .cloned()
+                .unwrap_or(HeaderValue::from_static(usual)),
+        )
     }
 
     /// The answer. A 401 carries its challenge; nothing of it is cached.

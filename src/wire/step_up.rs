@@ -22,7 +22,7 @@ pub fn problem(needs_two: bool, max_age: Option<Duration>) -> Problem {
         challenge.push_str(&format!(r#", max_age="{}""#, age.as_secs()));
     }
     Problem {
-        challenge: HeaderValue::try_from(challenge).ok(),
+        challenge: HeaderValue::try_from(challenge).ok().map(Box::new),
         ..Problem::new(Code::InsufficientUserAuthentication, words)
     }
 }

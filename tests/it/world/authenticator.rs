@@ -17,11 +17,6 @@ impl App {
         Self(Totp::from_url(uri).expect("an otpauth address"))
     }
 
-    /// Whether its secret is this text in base 32.
-    pub fn is_of(&self, secret: &str) -> bool {
-        self.0.secret().to_base32() == secret
-    }
-
     /// The code of a time step, so many after the present one.
     pub fn code(&self, ahead: u64) -> String {
         self.0.generate(SystemClock.now().as_secs() + 30 * ahead).to_string()
