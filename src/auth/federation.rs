@@ -128,9 +128,8 @@ impl Auth {
             return Err(Federated::TiedAlready.into());
         }
         self.attach(caller, &factor, vouched).await?;
-        match same.find(|known| known.link.is_none()) {
-            Some(untied) => self.stores.factors.detach(who.user, untied.id).await.map(drop)?,
-            None => {}
+        if let Some(untied) = same.find(|known| known.link.is_none()) {
+            self.stores.factors.detach(who.user, untied.id).await?;
         }
         Ok(())
     }

@@ -227,7 +227,7 @@ mod tests {
                 let low = at(place + 1);
                 let high = if place >= 2 { at(place - 1) } else { 0 };
                 let sum = u16::from(low) + u16::from(high) + carry;
-                *octet = sum as u8;
+                *octet = sum.to_le_bytes()[0];
                 carry = sum >> 8;
             }
             power = next.into_iter().skip_while(|octet| *octet == 0).collect();

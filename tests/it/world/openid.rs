@@ -35,6 +35,9 @@ struct Question {
     redirect_uri: String,
 }
 
+/// What becomes of an ID token before it is given out.
+type Forging = Box<dyn Fn(&Forge, String) -> String + Send>;
+
 /// What is said instead of the truth, or beside it.
 pub struct Says {
     /// Signs.
@@ -48,7 +51,7 @@ pub struct Says {
     /// The key set as text.
     pub keys: Option<String>,
     /// Makes an ID token another one.
-    pub token: Box<dyn Fn(&Forge, String) -> String + Send>,
+    pub token: Forging,
     /// What `userinfo` says; `None`: there is no such place.
     pub userinfo: Option<Value>,
 }
