@@ -323,6 +323,8 @@ async fn a_route_that_wants_a_recent_sign_in_asks_again_in_time_and_for_the_pass
         let asked = ada.client.post("/auth/step-up").bearer(&token);
         asked.json(&json!({ "password": password })).send()
     };
+    let bare = ada.client.post("/auth/step-up").bearer(&token).send().await;
+    bare.problem(401, "insufficient_user_authentication");
     step_up("not the right password")
         .await
         .problem(401, "invalid_credentials");

@@ -12,6 +12,7 @@ use crate::portal::shape::Granted;
 use crate::portal::shape::factors::{Added, Begun, Code, Codes, Factors, Method, Required, StepUp, Verify};
 use crate::portal::shape::passkeys::Answered;
 use crate::wire::reply::{self, Code as Refusal, Problem};
+use crate::wire::step_up;
 
 impl Api {
     pub(super) async fn verify_second_step(&self, ask: &Ask<'_>, body: Verify) -> Answer {
@@ -37,8 +38,9 @@ impl Api {
                 Missing::Nothing(raised) => granted_again(ask, &raised),
                 Missing::SecondStep(step) => required(&step),
                 Missing::Password | Missing::Factor => {
-                    let words = "The account has no second factor; send its password.";
-                    Err(Problem::new(Refusal::BadRequest, words).into())
+                    let mut problem = step_up::problem(false, None);
+                    problem.detail = "The account has no second factor; send its password.".to_owned();
+                    Err(problem.into())
                 }
             };
         };

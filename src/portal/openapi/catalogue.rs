@@ -76,7 +76,7 @@ pub(super) fn operations(endpoint: Endpoint) -> Vec<Operation> {
                     "Proven, without a new refresh token; or a second factor is asked for.",
                 )
                 .and_moves_cookies()
-                .refuses(&[Code::InvalidCredentials]),
+                .refuses(&[Code::InvalidCredentials, Code::InsufficientUserAuthentication]),
         ],
         Endpoint::MfaVerify => vec![
             post("verifySecondStep", "Show the second factor, and be signed in")
