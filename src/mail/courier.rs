@@ -153,6 +153,7 @@ impl Courier {
         tracing::warn!(letter.id = %waiting.id, letter.attempts = waiting.attempts, pause_seconds = pause.as_secs(), why, "a letter was not taken and is tried again");
         // Should that fail, it is due again when the lease is over.
         let _ = self.outbox().put_off(waiting.id, self.clock().now().plus(pause)).await;
+        self.metrics.mail("failed");
     }
 
     /// Insists: a letter that was handed over and stays would go a second time.
