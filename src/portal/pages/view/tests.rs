@@ -6,7 +6,8 @@ use crate::wire::Body;
 
 mod factors;
 
-const BUDGET: usize = 32 * 1000;
+/// The largest is a sign-in page that brings a kept form along.
+const BUDGET: usize = 36 * 1000;
 
 fn look() -> Look {
     Look::new(&config::Portal::default(), "/auth")
@@ -220,7 +221,7 @@ fn pages(look: &Look) -> Vec<(&'static str, String)> {
 }
 
 #[test]
-fn no_page_costs_more_than_thirty_two_kilobytes_and_three_requests() {
+fn no_page_costs_more_than_thirty_six_kilobytes_and_three_requests() {
     let look = look();
     let files = [look.asset(&look.style).unwrap(), look.asset(&look.script).unwrap()];
     let files: usize = files
