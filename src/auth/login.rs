@@ -95,7 +95,7 @@ impl Auth {
 }
 
 /// Not while disabled, nor before a letter to the address was answered.
-fn may_enter(user: &User) -> bool {
+pub(super) fn may_enter(user: &User) -> bool {
     user.disabled_at.is_none() && user.confirmation != Confirmation::Pending
 }
 

@@ -13,6 +13,7 @@ use super::client_data::ClientData;
 use super::kept::Kept;
 use super::proof::{Used, used};
 use crate::auth::entry::Entered;
+use crate::auth::login::may_enter;
 use crate::auth::second_step::{Shown, Taken};
 use crate::auth::{Auth, AuthError, SignedIn};
 use crate::model::caller::Caller;
@@ -135,8 +136,8 @@ impl Auth {
             None => Kept::decoy(),
         };
         let says_so = response.user_handle.as_deref() == Some(user.0.as_bytes());
-        let may_enter = |user: &User| says_so && user.disabled_at.is_none();
-        let user = account.map(|account| account.user).filter(may_enter);
+        let enters = |user: &User| says_so && may_enter(user);
+        let user = account.map(|account| account.user).filter(enters);
         Ok(Claimed {
             owner: user.zip(factor),
             kept,

@@ -17,6 +17,7 @@ use crate::model::credential::{Account, Password, PasswordHash};
 use crate::model::factor::{FactorId, FactorKind};
 use crate::model::identity::Identity;
 use crate::model::session::Amr;
+use crate::model::user::Confirmation;
 
 const HERE: &str = "https://localhost:8443";
 const BROWSER: Option<&str> = Some("a browser");
@@ -477,6 +478,17 @@ async fn the_last_way_in_stays_however_many_are_removed_at_once() {
         .count();
     assert_eq!((kept, outcomes.len()), (1, 2));
     assert_eq!(world.auth.passkeys_of(&who).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_passkey_is_no_way_round_a_letter_that_was_not_answered() {
+    let world = World::new().await;
+    let (ada, mut key) = ada(&world).await;
+    let mut account = world.stores.accounts.find(ada.user.id).await.unwrap().unwrap();
+    account.user.confirmation = Confirmation::Pending;
+    let epoch = account.user.epoch;
+    assert!(world.stores.accounts.replace(&account, epoch).await.unwrap());
+    refused(enter(&world, &mut key).await, "not confirmed");
 }
 
 #[tokio::test]
