@@ -53,6 +53,8 @@ pub enum Missing {
     Password,
     /// A second factor that the account does not have.
     Factor,
+    /// A sign-in anew, of whatever kind: there is no password to ask for.
+    SignIn,
 }
 
 impl Auth {
@@ -68,7 +70,15 @@ impl Auth {
         if let Some(step) = self.second_step_of(&user, &proof, Some(session.id)).await? {
             return Ok(Missing::SecondStep(step));
         }
-        Ok(if wanted.two { Missing::Factor } else { Missing::Password })
+        if wanted.two {
+            return Ok(Missing::Factor);
+        }
+        let has_password = self.has_password(who).await?;
+        Ok(if has_password {
+            Missing::Password
+        } else {
+            Missing::SignIn
+        })
     }
 
     /// The password once more. An account with a second factor is asked for that as well.

@@ -37,7 +37,7 @@ impl Api {
             return match self.auth.missing(&who, Wanted::ONCE_MORE).await? {
                 Missing::Nothing(raised) => granted_again(ask, &raised),
                 Missing::SecondStep(step) => required(&step),
-                Missing::Password | Missing::Factor => {
+                Missing::Password | Missing::Factor | Missing::SignIn => {
                     let mut problem = step_up::problem(false, None);
                     problem.detail = "The account has no second factor; send its password.".to_owned();
                     Err(problem.into())

@@ -57,10 +57,9 @@ impl Pages {
     /// The form; or, for somebody who is signed in and not asked to do so again, straight on.
     pub(super) async fn show_sign_in(&self, visit: &mut Visit<'_>) -> Answer {
         let place = self.place(visit, &visit.query("return_to"));
-        let again = !visit.query("again").is_empty();
         // Whether the stores answer shows when the form is sent; until then it can be filled in.
         let anew = !visit.query("anew").is_empty();
-        if let (false, Ok(Some(who))) = (anew || again, self.who(visit, RevocationMode::Cached).await) {
+        if let (false, Ok(Some(who))) = (anew, self.who(visit, RevocationMode::Cached).await) {
             match self.auth.me(&who).await {
                 Ok(_) if let Some(wanted) = Self::wanted(visit) => {
                     return self.show_step_up(visit, &who, wanted, place.as_ref()).await;
@@ -72,7 +71,7 @@ impl Pages {
         }
         let draft = Draft {
             place: place.as_ref(),
-            again,
+            again: anew,
             ..Draft::default()
         };
         self.sign_in_form(visit, StatusCode::OK, draft)

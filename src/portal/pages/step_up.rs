@@ -89,12 +89,8 @@ impl Pages {
             Missing::Nothing(raised) => self.raised(visit, &raised, &draft).await,
             Missing::SecondStep(step) => self.begin_second_step(visit, &step, draft).await,
             Missing::Password => self.prove_form(visit, who, StatusCode::OK, draft).await,
-            Missing::Factor => {
-                let place = place.map(|place| utf8_percent_encode(place.as_str(), NON_ALPHANUMERIC));
-                let back = place.map(|place| format!("&return_to={place}"));
-                let base = &self.look.base;
-                reply::see_other(&format!("{base}/security?need=mfa{}", back.unwrap_or_default()))
-            }
+            Missing::Factor => reply::see_other(&self.with_return("security?need=mfa", place)),
+            Missing::SignIn => reply::see_other(&self.with_return("login?anew=1", place)),
         }
     }
 
@@ -125,6 +121,12 @@ impl Pages {
     pub(super) async fn raised(&self, visit: &mut Visit<'_>, raised: &Raised, draft: &Draft<'_>) -> Answer {
         visit.cookies.extend(api::raised_cookie(raised));
         self.take_along(visit, draft)
+    }
+
+    fn with_return(&self, page: &str, place: Option<&ReturnTo>) -> String {
+        let place = place.map(|place| utf8_percent_encode(place.as_str(), NON_ALPHANUMERIC));
+        let back = place.map(|place| format!("&return_to={place}"));
+        format!("{}/{page}{}", self.look.base, back.unwrap_or_default())
     }
 
     async fn prove_form(&self, visit: &mut Visit<'_>, who: &Identity, status: StatusCode, draft: Draft<'_>) -> Answer {

@@ -62,6 +62,26 @@ async fn the_question_is_asked_as_the_specifications_say() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn whoever_is_to_sign_in_anew_is_to_prove_themselves_anew_at_the_provider() {
+    let (upstream, provider) = (Upstream::friendly(), OpenId::start());
+    let world = world(&upstream, &provider);
+    let browser = world.browser();
+    sign_in(&world, &provider, browser.clone()).await.is(303);
+    let page = browser
+        .get("/auth/login?anew=1")
+        .header("accept", "text/html")
+        .send()
+        .await
+        .is(200);
+    assert!(page.text().contains("name=\"again\" value=\"1\""), "{}", page.text());
+    let form = format!("form_token={}&again=1", form_token(&page));
+    let away = super::leave(&world, browser, "corp", &form).await;
+    assert_eq!(away.question["max_age"], "0");
+    let first = set_out(&world, world.browser(), "corp", "/").await;
+    assert!(!first.question.contains_key("max_age"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_the_id_token_leaves_out_is_asked_for_and_is_of_the_same_person() {
     let (upstream, provider) = (Upstream::friendly(), OpenId::start());
     provider.says(|says| {
