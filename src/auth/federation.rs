@@ -1,7 +1,7 @@
 //! Signing in with somebody else's word: whose account a person has whom a provider vouches for, and how the two are tied and untied.
 //!
 //! An account is found by issuer and subject, never by address, which can pass to another person. The address counts once, when nobody has that link yet: then
-//! an account is made, or one is found whose own address was confirmed by mail and that has no second factor; the same address proved on both sides is the
+//! an account is made, or one is found whose own address was confirmed by mail and that has nothing beside its password; the same address proved on both sides is the
 //! same person. In every other case the person signs in here first and ties the two together. A provider that is asked for roles replaces them at each
 //! sign-in. Second factors of ours are asked for all the same: the session is opened by the door that everybody goes through.
 
@@ -21,11 +21,14 @@ use crate::model::proof::Proof;
 use crate::model::secret;
 use crate::model::user::{Confirmation, Email, Epoch, User, UserId};
 use crate::model::vouched::Vouched;
-use crate::store::factors::Attached;
+use crate::store::factors::{Attached, Detached};
 use crate::telemetry::audit::Event;
 
 /// How long a person may take at a provider.
 pub const ERRAND: Duration = Duration::from_secs(10 * 60);
+
+/// What opens an account without a password.
+const WAYS_IN: [FactorKind; 2] = [FactorKind::Passkey, FactorKind::Provider];
 
 /// Why a person whom a provider vouches for does not get in, or is not tied to an account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -153,13 +156,29 @@ impl Auth {
         if account.password.is_none() && !left.iter().any(opens) {
             return Err(AuthError::LastWayIn);
         }
-        let note = self.factor(who.user, issuer, String::new(), None)?;
-        self.stores.factors.attach(&note).await?;
+        if !account.password.is_none() {
+            // Not in the place of a last way in: this is none, and a store that counts could take it for one.
+            let note = self.factor(who.user, issuer, String::new(), None)?;
+            self.stores.factors.attach(&note).await?;
+        }
         for factor in gone {
-            self.stores.factors.detach(who.user, factor.id).await?;
+            self.detach(&account, factor.id).await?;
         }
         self.note("provider.untied", caller, Some(who.user), issuer).await;
         Ok(())
+    }
+
+    /// Of racers who take away the last two ways in of an account without a password, one is told no.
+    async fn detach(&self, account: &Account, id: FactorId) -> Result<(), AuthError> {
+        let factors = &self.stores.factors;
+        if !account.password.is_none() {
+            factors.detach(account.user.id, id).await?;
+            return Ok(());
+        }
+        match factors.detach_but_last(account.user.id, id, &WAYS_IN).await? {
+            Detached::Last => Err(AuthError::LastWayIn),
+            Detached::Detached | Detached::Gone => Ok(()),
+        }
     }
 
     /// The ties of somebody's account, oldest first.
@@ -225,14 +244,11 @@ impl Auth {
         })
     }
 
-    /// The account of the same address is the same person's when the address was proved here too. Who guards an account with more than a password is
-    /// asked for that first: a provider's word alone must not get round it.
+    /// The account of the same address is the same person's when the address was proved here too. Who has anything beside a password, a second factor or
+    /// a provider, signs in with that first: another provider's word alone must not get round it.
     async fn recognise(&self, caller: &Caller, user: User, vouched: &Vouched) -> Result<User, AuthError> {
         let factors = self.stores.factors.of_user(user.id).await?;
-        let guarded = factors
-            .iter()
-            .any(|factor| factor.kind != FactorKind::Provider || is_of(factor, &vouched.issuer));
-        if user.confirmation != Confirmation::Confirmed || guarded || user.disabled_at.is_some() {
+        if user.confirmation != Confirmation::Confirmed || !factors.is_empty() || user.disabled_at.is_some() {
             return Err(Federated::TieFirst.into());
         }
         self.attach(caller, &self.tie_of(user.id, vouched)?, vouched).await?;

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::auth::SignedIn;
+use crate::auth::step_up::{Missing, Wanted};
 use crate::auth::world::{App, World, caller, password};
 use crate::model::clock::Clock as _;
 use crate::model::credential::Password;
@@ -256,6 +257,15 @@ async fn what_its_owner_has_untied_only_its_owner_ties_again() {
     world.auth.tie(&caller(), who, &person).await.unwrap();
     assert_eq!(sign_in(&world, &person).await.unwrap().user.id, user.id);
     assert_eq!(world.stores.factors.of_user(user.id).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn whoever_has_no_password_is_asked_to_sign_in_anew_and_not_for_one() {
+    let world = World::new().await;
+    let here = sign_in(&world, &vouched(&world, "1", Some(ADA))).await.unwrap();
+    world.clock.advance(Duration::from_secs(1));
+    let missing = world.auth.missing(&here.access.identity, Wanted::ONCE_MORE).await;
+    assert!(matches!(missing, Ok(Missing::SignIn)));
 }
 
 #[tokio::test]
