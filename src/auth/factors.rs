@@ -17,6 +17,9 @@ use crate::model::user::{User, UserId};
 /// How long ago a sign-in may be to count as recent.
 pub const RECENT: Duration = Duration::from_secs(10 * 60);
 
+/// What opens an account that has no password.
+pub(super) const WAYS_IN: [FactorKind; 2] = [FactorKind::Passkey, FactorKind::Provider];
+
 impl Auth {
     /// The account's factors, oldest first; what they keep is sealed.
     pub async fn factors(&self, who: &Identity) -> Result<Vec<Factor>, AuthError> {

@@ -12,6 +12,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::entry::Entered;
+use super::factors::WAYS_IN;
 use super::{Auth, AuthError};
 use crate::model::caller::Caller;
 use crate::model::credential::{Account, PasswordHash};
@@ -26,9 +27,6 @@ use crate::telemetry::audit::Event;
 
 /// How long a person may take at a provider.
 pub const ERRAND: Duration = Duration::from_secs(10 * 60);
-
-/// What opens an account without a password.
-const WAYS_IN: [FactorKind; 2] = [FactorKind::Passkey, FactorKind::Provider];
 
 /// Why a person whom a provider vouches for does not get in, or is not tied to an account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

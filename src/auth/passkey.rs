@@ -8,7 +8,6 @@
 
 mod added;
 #[cfg(test)]
-#[path = "../../tests/it/world/passkey.rs"]
 mod authenticator;
 mod authenticator_data;
 mod cbor;

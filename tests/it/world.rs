@@ -10,6 +10,7 @@ pub mod clock;
 pub mod forge;
 pub mod http;
 pub mod openid;
+#[path = "../../src/auth/passkey/authenticator.rs"]
 pub mod passkey;
 pub mod person;
 pub mod process;

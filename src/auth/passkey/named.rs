@@ -1,6 +1,7 @@
 //! A person's passkeys under the names that they gave them: seeing, renaming and removing them.
 
 use super::kept::Kept;
+use crate::auth::factors::WAYS_IN;
 use crate::auth::{Auth, AuthError};
 use crate::model::caller::Caller;
 use crate::model::clock::Timestamp;
@@ -13,9 +14,6 @@ pub const LONGEST_NAME: usize = 64;
 
 /// What a passkey without a name is called.
 const NAMELESS: &str = "Passkey";
-
-/// What opens an account that has no password.
-const WAYS_IN: [FactorKind; 2] = [FactorKind::Passkey, FactorKind::Provider];
 
 /// A passkey as its owner sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
