@@ -14,7 +14,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 
 use super::AuthError;
-use crate::model::clock::Clock;
+use crate::model::clock::{Clock, Timestamp};
 use crate::model::credential::{Account, PasswordHash};
 use crate::model::seal::Seal;
 use crate::model::secret::{self, NoEntropy, Secret};
@@ -78,6 +78,16 @@ impl Holder {
             epoch: account.user.epoch,
             password: fingerprint(&account.password),
         }
+    }
+
+    /// One of an account that there is not. A link for it leads nowhere, and is as long as any.
+    pub(super) fn nobody(email: &Email, now: Timestamp) -> Result<Self, NoEntropy> {
+        Ok(Self {
+            user: UserId(secret::uuid_v7(now)?),
+            email: email.clone(),
+            epoch: Epoch::default(),
+            password: secret::random()?,
+        })
     }
 
     pub(super) fn user(&self) -> UserId {
