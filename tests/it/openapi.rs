@@ -105,10 +105,10 @@ fn fuzz(world: &World, configuration: &str) {
     }
 }
 
-/// A body that fits its description may still be refused: for a weak password, or an address that is none.
+/// A body that fits its description may still be refused: for a weak password, an address that is none, or a link that was used.
 const JUDGED: &str = r#"
 [checks.positive_data_acceptance]
-expected-statuses = ["2xx", "401", "403", "404", "409", "422"]
+expected-statuses = ["2xx", "401", "403", "404", "409", "410", "422"]
 "#;
 
 /// How often an operation was answered so.

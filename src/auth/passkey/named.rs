@@ -44,10 +44,10 @@ impl Passkey {
 
 /// A name, trimmed; one that nobody could read is refused.
 pub(super) fn judge(name: &str) -> Result<String, AuthError> {
-    let name = name.trim();
     if name.chars().count() > LONGEST_NAME || name.chars().any(char::is_control) {
         return Err(AuthError::BadName);
     }
+    let name = name.trim();
     Ok(if name.is_empty() { NAMELESS } else { name }.to_owned())
 }
 

@@ -256,7 +256,7 @@ async fn a_passkey_is_added_by_whoever_signed_in_recently_in_the_same_session() 
     assert!(matches!(elsewhere, Err(AuthError::PasskeyRefused)));
     let added = world
         .auth
-        .add_passkey(&caller(), here, " \n", &response)
+        .add_passkey(&caller(), here, "  ", &response)
         .await
         .map(|added| added.passkey.name);
     assert_eq!(added.unwrap(), "Passkey");

@@ -12,7 +12,13 @@ use crate::portal::intake::Shape;
 
 /// A second factor, for a sign-in that waits for it: a code, or what a passkey answered.
 #[derive(Deserialize, JsonSchema)]
-#[schemars(rename = "SecondStep")]
+#[schemars(
+    rename = "SecondStep",
+    extend("anyOf" = [
+        { "properties": { "method": { "enum": ["totp", "recovery"] } } },
+        { "properties": { "passkey": { "type": "object" } }, "required": ["passkey"] },
+    ])
+)]
 pub(in crate::portal) struct Verify {
     /// As `login` gave it.
     pub(in crate::portal) mfa_token: String,

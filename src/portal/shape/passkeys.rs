@@ -10,10 +10,15 @@ use crate::auth::passkey::{self, CHALLENGE_LIFE, Creation, Known, Made, Question
 use crate::model::factor::FactorId;
 use crate::portal::intake::Shape;
 
+/// RFC 4648 §5 without padding, and with no bit set that stands for nothing (§3.5).
+const BASE64URL: &str = "^([A-Za-z0-9_-]{4})*([A-Za-z0-9_-][AQgw]|[A-Za-z0-9_-]{2}[AEIMQUYcgkosw048])?$";
+/// What a passkey may be called, as `auth` judges it.
+const NAME: &str = r"^[^\u0000-\u001f\u007f-\u009f]{0,64}$";
+
 /// Octets, base64url without padding.
 #[derive(Serialize, JsonSchema)]
 #[serde(transparent)]
-#[schemars(rename = "Base64Url")]
+#[schemars(rename = "Base64Url", extend("pattern" = BASE64URL))]
 struct Octets(String);
 
 impl Octets {
@@ -24,7 +29,7 @@ impl Octets {
 
 /// The same, read: one spelling only.
 #[derive(JsonSchema)]
-#[schemars(rename = "Base64Url")]
+#[schemars(rename = "Base64Url", extend("pattern" = BASE64URL))]
 struct Decoded(#[schemars(with = "String")] Vec<u8>);
 
 impl<'de> Deserialize<'de> for Decoded {
@@ -39,6 +44,7 @@ impl<'de> Deserialize<'de> for Decoded {
 #[schemars(rename = "NewPasskey")]
 pub(in crate::portal) struct Add {
     /// What its owner calls it.
+    #[schemars(extend("pattern" = NAME))]
     #[serde(default)]
     pub(in crate::portal) name: String,
     id: Decoded,
@@ -132,6 +138,7 @@ impl Shape for Step {
 #[derive(Deserialize, JsonSchema)]
 #[schemars(rename = "PasskeyName")]
 pub(in crate::portal) struct Rename {
+    #[schemars(extend("pattern" = NAME))]
     pub(in crate::portal) name: String,
 }
 
