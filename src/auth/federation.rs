@@ -13,6 +13,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::entry::Entered;
 use super::factors::WAYS_IN;
+use super::notice::Notice;
 use super::{Auth, AuthError};
 use crate::model::caller::Caller;
 use crate::model::credential::{Account, PasswordHash};
@@ -163,6 +164,8 @@ impl Auth {
             self.detach(&account, factor.id).await?;
         }
         self.note("provider.untied", caller, Some(who.user), issuer).await;
+        self.notify(Some(caller), &account.user.email, Notice::FactorChanged)
+            .await;
         Ok(())
     }
 
@@ -258,6 +261,7 @@ impl Auth {
             Attached::Attached => {
                 self.note("provider.tied", caller, Some(factor.user), &vouched.issuer)
                     .await;
+                self.notify_user(Some(caller), factor.user, Notice::FactorChanged).await;
                 Ok(())
             }
             Attached::NoUser => Err(AuthError::SessionOver { dead: true }),

@@ -135,7 +135,7 @@ impl Says {
             },
             Self::FactorChanged => Words {
                 subject: "How you sign in at {{site}} was changed",
-                before: "A second factor or a passkey of {{email}} at {{site}} was added or taken away on {{when}}{{where}}.",
+                before: "A second factor, a passkey or a provider of {{email}} at {{site}} was added or taken away on {{when}}{{where}}.",
                 button: "Your account",
                 after: "If it was you, there is nothing to do. If it was not, change your password at once.",
             },

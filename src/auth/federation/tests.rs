@@ -294,3 +294,29 @@ async fn what_a_browser_comes_back_for_is_given_out_once_and_for_ten_minutes() {
     world.clock.advance(ERRAND);
     assert_eq!(world.auth.welcome_back("state").await.unwrap(), None);
 }
+
+#[tokio::test]
+async fn the_owner_is_told_of_every_tie_that_is_made_or_undone() {
+    let world = World::new().await;
+    let auth = world.with_letters();
+    let user = world.register().await;
+    confirm(&world, &user).await;
+    let letters = async || world.stores.outbox.waiting().await.unwrap();
+    // By the address alone, which nobody who is signed in here has asked for.
+    let theirs = vouched(&world, "1", Some(ADA));
+    let entered = auth.sign_in_vouched(&caller(), &theirs, true).await.unwrap();
+    let here = entered.signed_in().unwrap();
+    assert_eq!(letters().await, 1);
+    let who = &here.access.identity;
+    auth.untie(&caller(), who, "https://id.example").await.unwrap();
+    assert_eq!(letters().await, 2);
+    auth.tie(&caller(), who, &vouched(&world, "1", None)).await.unwrap();
+    assert_eq!(letters().await, 3);
+    // Somebody new has nobody to be told.
+    let newcomer = vouched(&world, "2", Some("ben@example.com"));
+    auth.sign_in_vouched(&caller(), &newcomer, true)
+        .await
+        .map(|_| ())
+        .unwrap();
+    assert_eq!(letters().await, 3);
+}
