@@ -12,7 +12,8 @@ use crate::mail::Facts;
 use crate::mail::letter::Says;
 use crate::model::caller::Caller;
 use crate::model::credential::{Account, Password};
-use crate::model::user::Email;
+use crate::model::factor::FactorKind;
+use crate::model::user::{Confirmation, Email};
 
 impl Auth {
     /// Sends a link that sets a new password, if the address has an account.
@@ -70,6 +71,7 @@ impl Auth {
         self.stores.sessions.ping().await?;
         let hash = self.hasher.hash(new).await?;
         self.links.redeem(Place::Reset, token).await?;
+        self.untie_squatters(&account).await?;
 
         let (user, moment) = (account.user.id, self.clock.now());
         let accounts = &self.stores.accounts;
@@ -80,6 +82,21 @@ impl Auth {
         self.notify(Some(caller), &account.user.email, Notice::PasswordChanged)
             .await;
         self.end_sessions(user, moment).await?;
+        Ok(())
+    }
+
+    /// Until somebody has read a letter to the address, whoever made the account may be another than its owner, and a provider's word for that other would
+    /// open it beside the new password. Second factors stay: they let nobody past the owner unseen, and a letter must not take them away.
+    async fn untie_squatters(&self, account: &Account) -> Result<(), AuthError> {
+        if account.user.confirmation == Confirmation::Confirmed {
+            return Ok(());
+        }
+        let factors = &self.stores.factors;
+        for factor in factors.of_user(account.user.id).await? {
+            if factor.kind == FactorKind::Provider && factor.link.is_some() {
+                factors.detach(account.user.id, factor.id).await?;
+            }
+        }
         Ok(())
     }
 
@@ -96,6 +113,8 @@ impl Auth {
 mod tests {
     use super::*;
     use crate::auth::world::{World, caller, password};
+    use crate::model::clock::Clock as _;
+    use crate::model::vouched::Vouched;
 
     /// What an answer costs: questions to the store of links and counters, letters, hashes.
     async fn cost(world: &World, auth: &Auth, ask: impl Future<Output = Result<(), AuthError>>) -> (u64, u64, u64) {
@@ -137,6 +156,42 @@ mod tests {
             1,
             "nothing stands in the accounts store yet"
         );
+    }
+
+    #[tokio::test]
+    async fn a_provider_tied_before_the_address_was_confirmed_opens_nothing_after_a_reset_and_one_tied_after_does() {
+        let world = World::new().await;
+        // Somebody registered an address that is not theirs, and tied the account to themselves.
+        let squatter = world.signed_in().await.access.identity;
+        let vouched = Vouched {
+            provider: "corp".to_owned(),
+            issuer: "https://id.example".to_owned(),
+            subject: "eve".to_owned(),
+            email: None,
+            roles: None,
+            auth_time: world.clock.now(),
+            amr: Vec::new(),
+        };
+        let auth = &world.auth;
+        auth.tie(&caller(), &squatter, &vouched).await.unwrap();
+        let reset = async || {
+            let account = world.stores.accounts.find(squatter.user).await.unwrap().unwrap();
+            let errand = Errand::Reset(Holder::of(&account));
+            let token = auth.links.issue(errand, RESET_WITHIN).await.unwrap();
+            auth.reset_password(&caller(), &token, password()).await.unwrap();
+        };
+        reset().await;
+        let refused = auth.sign_in_vouched(&caller(), &vouched, true).await;
+        assert!(refused.is_err(), "the squatter is still in");
+
+        let owner = auth.login(&caller(), "ada@example.com", password()).await.unwrap();
+        let owner = owner.signed_in().unwrap().access.identity;
+        auth.tie(&caller(), &owner, &vouched).await.unwrap();
+        reset().await;
+        auth.sign_in_vouched(&caller(), &vouched, true)
+            .await
+            .map(|_| ())
+            .unwrap();
     }
 
     #[tokio::test]
