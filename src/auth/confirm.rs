@@ -107,21 +107,51 @@ impl Auth {
         self.throttle.admit(caller, &key, Door::Letter, None).await?;
         let email: Email = email.parse().map_err(|_| AuthError::InvalidEmail)?;
         let may_write = self.throttle.may_write(caller, &key, None).await;
-        let errand = self.links.recall(&email).await?;
-        let waits = matches!(errand, Errand::Register { .. });
+        let waiting = self.links.recall(&email).await?;
+        // A link ends the one before it, so none is made that no letter brings: a stranger who asks too often would end the owner's.
+        let errand = if may_write { waiting } else { Errand::Nothing };
+        let says = match errand {
+            Errand::Register { .. } => Says::Confirm,
+            _ => Says::Nothing,
+        };
         let token = self.links.issue(errand, CONFIRM_WITHIN).await?;
         let facts = Facts {
             path: &format!("/confirm?token={token}"),
             good_for: Some(CONFIRM_WITHIN),
             origin: Some(caller.ip),
         };
-        let says = if waits && may_write {
-            Says::Confirm
-        } else {
-            Says::Nothing
-        };
         mail.write(&email, says, facts).await?;
         self.record("confirm.resent", Some(caller), None, None).await;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::auth::world::{World, caller_at, password};
+
+    const ADA: &str = "ada@example.com";
+
+    #[tokio::test]
+    async fn who_asks_for_more_letters_than_are_sent_does_not_end_the_link_of_the_last_one() {
+        let world = World::new().await;
+        let auth = world.with_letters();
+        for host in 1..=10 {
+            auth.resend(&caller_at(&format!("198.51.100.{host}")), ADA)
+                .await
+                .unwrap();
+        }
+        let hash = world.hasher.hash(password()).await.unwrap();
+        let owners = Errand::Register {
+            email: ADA.parse().unwrap(),
+            password: hash.as_str().to_owned(),
+        };
+        let token = auth.links.issue(owners.clone(), CONFIRM_WITHIN).await.unwrap();
+        let stranger = caller_at("203.0.113.1");
+        auth.resend(&stranger, ADA).await.unwrap();
+        assert_eq!(auth.links.read(Place::Confirm, &token).await.unwrap(), owners);
+        auth.register(&stranger, ADA, password()).await.unwrap();
+        assert_eq!(auth.links.read(Place::Confirm, &token).await.unwrap(), owners);
     }
 }
