@@ -26,7 +26,7 @@ impl Auth {
         let to: Email = email.parse().map_err(|_| AuthError::InvalidEmail)?;
         let account = self.stores.accounts.find(who.user).await?;
         let account = account.ok_or(AuthError::InvalidCredentials)?;
-        self.me(who).await?;
+        self.with_every_factor(who).await?;
         // The page behind the link asks for the password once more, so there must be one.
         self.prove_by_password(caller, &account, password).await?;
 

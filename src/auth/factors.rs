@@ -55,14 +55,28 @@ impl Auth {
     pub(super) async fn recent(&self, who: &Identity) -> Result<(User, Session), AuthError> {
         let (user, session) = self.me(who).await?;
         let is_recent = self.clock.now().since(session.auth_time) <= RECENT;
-        let needs_two = !proof::is_multi(&session.amr) && self.has_second_factor(who.user).await?;
+        let needs_two = self.lacks_second_factor(&session).await?;
         if is_recent && !needs_two {
             return Ok((user, session));
         }
         Err(AuthError::NotRecent { needs_two })
     }
 
-    /// The same, for a page that would rather ask before than be refused afterwards.
+    /// Who it is, if their session has shown two factors or their account has no second one. A session that was opened before there was one must not take
+    /// the account over, or away, with the password alone.
+    pub(super) async fn with_every_factor(&self, who: &Identity) -> Result<(User, Session), AuthError> {
+        let (user, session) = self.me(who).await?;
+        match self.lacks_second_factor(&session).await? {
+            true => Err(AuthError::NotRecent { needs_two: true }),
+            false => Ok((user, session)),
+        }
+    }
+
+    async fn lacks_second_factor(&self, session: &Session) -> Result<bool, AuthError> {
+        Ok(!proof::is_multi(&session.amr) && self.has_second_factor(session.user).await?)
+    }
+
+    /// The same as `recent`, for a page that would rather ask before than be refused afterwards.
     pub async fn must_be_recent(&self, who: &Identity) -> Result<(), AuthError> {
         self.recent(who).await.map(|_| ())
     }
@@ -82,8 +96,9 @@ fn is_second(factor: &Factor) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::auth::world::{App, World, caller};
+    use crate::auth::world::{App, World, caller, password};
     use crate::model::clock::Clock as _;
+    use crate::model::credential::Password;
 
     #[track_caller]
     fn wants<T>(outcome: Result<T, AuthError>, two: bool) {
@@ -117,6 +132,20 @@ mod tests {
         wants(world.auth.remove_totp(&caller(), &elsewhere).await, true);
         wants(world.auth.renew_recovery_codes(&caller(), &elsewhere).await, true);
         wants(world.auth.begin_totp(&elsewhere, "Gateward").await, true);
+    }
+
+    #[tokio::test]
+    async fn a_session_of_one_factor_takes_no_account_of_two_over_nor_away_with_the_password() {
+        let world = World::new().await;
+        world.with_app().await;
+        let (older, new) = (world.older_session().await.access.identity, "another long pass phrase");
+        let auth = world.with_letters();
+        let new = Password::new(new.into());
+        wants(auth.change_password(&caller(), &older, password(), new).await, true);
+        let to = "eve@example.com";
+        wants(auth.ask_to_move(&caller(), &older, to, password()).await, true);
+        wants(auth.delete_account(&caller(), &older, password()).await, true);
+        assert!(world.auth.find_user("ada@example.com").await.is_ok());
     }
 
     #[tokio::test]

@@ -48,7 +48,8 @@ impl Auth {
         Ok(account.is_some_and(|account| !account.password.is_none()))
     }
 
-    /// Asks a signed-in person for their password again, under the limits of every other guess. Who has none must have signed in a short time ago.
+    /// Asks a signed-in person for their password again, under the limits of every other guess. Who has none must have signed in a short time ago; a
+    /// session must have shown a second factor if the account has one.
     pub(super) async fn prove(
         &self,
         caller: &Caller,
@@ -59,6 +60,7 @@ impl Auth {
         if account.password.is_none() && account.user.disabled_at.is_none() {
             return self.recent(who).await.map(drop);
         }
+        self.with_every_factor(who).await?;
         self.prove_by_password(caller, account, password).await
     }
 

@@ -279,7 +279,12 @@ pub(super) fn operations(endpoint: Endpoint) -> Vec<Operation> {
             .reads::<ChangeEmail>()
             .an_attempt()
             .accepts("A letter is on its way.")
-            .refuses(&[Code::InvalidCredentials, Code::InvalidEmail, Code::NotFound]),
+            .refuses(&[
+                Code::InvalidCredentials,
+                Code::InsufficientUserAuthentication,
+                Code::InvalidEmail,
+                Code::NotFound,
+            ]),
         ],
         Endpoint::Sessions => vec![
             get("sessions", "Where the person is signed in")

@@ -54,6 +54,8 @@ struct Read<'a> {
 struct Refused {
     problem: Problem,
     wrong: Wrong,
+    /// A proof is missing that a page of ours asks for; `true`: of two factors.
+    lacks_two: Option<bool>,
 }
 
 impl Pages {
@@ -85,7 +87,10 @@ impl Pages {
         }
         match self.act_on_account(visit, &who, form).await {
             Ok(answer) => answer,
-            Err(Refused { problem, wrong }) => {
+            Err(Refused {
+                lacks_two: Some(two), ..
+            }) => self.to_recent(two, "/account"),
+            Err(Refused { problem, wrong, .. }) => {
                 let error = Some(complaint(&problem, &visit.origin.caller.request_id));
                 let status = Self::status_of(&problem);
                 let mut response = self.account_page(visit, &who, status, None, error, wrong).await?;
@@ -261,8 +266,13 @@ fn elsewhere(error: AuthError) -> Refused {
 }
 
 fn refused(error: AuthError, wrong: Wrong) -> Refused {
+    let lacks_two = match error {
+        AuthError::NotRecent { needs_two } => Some(needs_two),
+        _ => None,
+    };
     Refused {
         problem: refusal::problem(error),
         wrong,
+        lacks_two,
     }
 }
