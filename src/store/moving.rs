@@ -244,3 +244,6 @@ async fn revocations(store: &dyn EphemeralStore) -> Result<Vec<Revocation>, Stor
 fn len<T>(list: &[T]) -> u64 {
     u64::try_from(list.len()).unwrap_or(u64::MAX)
 }
+
+#[cfg(test)]
+mod tests;

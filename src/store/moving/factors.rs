@@ -16,13 +16,14 @@ const SETS: [FactorKind; 2] = [FactorKind::Totp, FactorKind::Recovery];
 
 impl Move<'_> {
     /// Adds an account with its factors. `false`: its address is taken. A sign-in at a provider that leads to another account there stays behind.
+    ///
+    /// Second factors come in one step with the account: were the run cut off in between, its password alone would open it.
     pub(super) async fn found(&self, account: &Account, factors: &[Factor]) -> Result<bool, StoreError> {
-        let (linked, own): (Vec<Factor>, Vec<Factor>) = factors.iter().cloned().partition(|one| one.link.is_some());
-        let store = &self.to.factors;
-        if store.found(account, &own).await? == Attached::EmailTaken {
+        let (ties, own): (Vec<Factor>, Vec<Factor>) = factors.iter().cloned().partition(is_tie);
+        if self.to.factors.found(account, &own).await? != Attached::Attached {
             return Ok(false);
         }
-        for factor in &linked {
+        for factor in &ties {
             self.attach(factor).await?;
         }
         Ok(true)
@@ -72,6 +73,11 @@ impl Move<'_> {
         }
         Ok(())
     }
+}
+
+/// Whether it is a sign-in at a provider: a way in, and no second factor.
+fn is_tie(factor: &Factor) -> bool {
+    factor.kind == FactorKind::Provider
 }
 
 /// When the newest of any was made.
