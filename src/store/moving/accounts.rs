@@ -140,7 +140,7 @@ impl Move<'_> {
         }
         let renewed = order == Ordering::Greater && target.replace(&account, known.user.epoch).await?;
         if renewed || order == Ordering::Equal {
-            self.merge(account.user.id, &factors, done.factors).await?;
+            self.merge(&account, &factors, done.factors).await?;
         }
         match order {
             Ordering::Greater if renewed => Ok(Outcome::Renewed),

@@ -2,12 +2,12 @@
 //!
 //! Of an app and of recovery codes an account has one set at a time: the one that was made later counts, as a whole. Passkeys and sign-ins at providers
 //! are merged one by one. A counter only moves forward. What is no newer than what a finished run has seen, and is not at the target, was taken away there.
+//! The target remembers by name what a run brought: what the source no longer has was taken away there, and goes at the target too.
 
-use super::Move;
+use super::{MARK, Move};
 use crate::model::clock::Timestamp;
 use crate::model::credential::Account;
 use crate::model::factor::{Factor, FactorKind};
-use crate::model::user::UserId;
 use crate::store::StoreError;
 use crate::store::factors::Attached;
 
@@ -15,7 +15,7 @@ use crate::store::factors::Attached;
 const SETS: [FactorKind; 2] = [FactorKind::Totp, FactorKind::Recovery];
 
 impl Move<'_> {
-    /// Adds an account with its factors. `false`: its address is taken. A sign-in at a provider that leads to another account there stays behind.
+    /// Adds an account with its factors. `false`: its address, or one of its passkeys, is another account's there. A sign-in at a provider that leads to another account there stays behind.
     ///
     /// Second factors come in one step with the account: were the run cut off in between, its password alone would open it.
     pub(super) async fn found(&self, account: &Account, factors: &[Factor]) -> Result<bool, StoreError> {
@@ -26,19 +26,18 @@ impl Move<'_> {
         for factor in &ties {
             self.attach(factor).await?;
         }
+        self.note_brought(factors).await?;
         Ok(true)
     }
 
     /// Brings an account's factors up to date.
     pub(super) async fn merge(
         &self,
-        user: UserId,
+        account: &Account,
         factors: &[Factor],
         done: Option<Timestamp>,
     ) -> Result<(), StoreError> {
-        if factors.is_empty() {
-            return Ok(());
-        }
+        let user = account.user.id;
         let known = self.to.factors.of_user(user).await?;
         let gone = |made: Timestamp| done.is_some_and(|last| made <= last);
         for kind in SETS {
@@ -64,6 +63,31 @@ impl Move<'_> {
                 None => self.attach(factor).await?,
             }
         }
+        self.take_away(account, factors, &known).await?;
+        self.note_brought(factors).await
+    }
+
+    /// What a run brought and the source has no more: a stolen passkey that was removed there must not open the account here.
+    async fn take_away(&self, account: &Account, factors: &[Factor], known: &[Factor]) -> Result<(), StoreError> {
+        for gone in known.iter().filter(|known| is_by_name(known)) {
+            let stands = factors.iter().any(|factor| factor.id == gone.id);
+            if stands || !self.to.ephemeral.remembers(&mark(gone), self.now).await? {
+                continue;
+            }
+            if account.password.is_none() {
+                let ways = [FactorKind::Passkey, FactorKind::Provider];
+                self.to.factors.detach_but_last(gone.user, gone.id, &ways).await?;
+            } else {
+                self.to.factors.detach(gone.user, gone.id).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn note_brought(&self, factors: &[Factor]) -> Result<(), StoreError> {
+        for factor in factors.iter().filter(|factor| is_by_name(factor)) {
+            self.to.ephemeral.remember(&mark(factor), self.now.plus(MARK)).await?;
+        }
         Ok(())
     }
 
@@ -78,6 +102,16 @@ impl Move<'_> {
 /// Whether it is a sign-in at a provider: a way in, and no second factor.
 fn is_tie(factor: &Factor) -> bool {
     factor.kind == FactorKind::Provider
+}
+
+/// Recovery codes open nothing by themselves, and are too many to be remembered.
+fn is_by_name(factor: &Factor) -> bool {
+    factor.kind != FactorKind::Recovery
+}
+
+/// The name under which the target remembers that a run brought a factor.
+fn mark(factor: &Factor) -> String {
+    format!("copied:factor:{}", factor.id)
 }
 
 /// When the newest of any was made.

@@ -136,3 +136,43 @@ async fn no_account_stands_at_the_target_without_its_passkey_when_a_run_is_cut_o
     let known = to.accounts.find(UserId(Uuid::from_u128(1))).await.unwrap();
     assert!(known.is_none() || kept(&to).await == [2], "one factor is enough there");
 }
+
+#[tokio::test]
+async fn a_factor_that_was_taken_away_at_the_source_opens_nothing_at_the_target_after_the_next_run() {
+    let dir = tempfile::tempdir().unwrap();
+    let (from, to) = (opened(dir.path(), "a.db").await, opened(dir.path(), "b.db").await);
+    let (stolen, kept_one) = (passkey(2), passkey(3));
+    let provider = factor(4, FactorKind::Provider, Some(Link([4; 32])), MADE);
+    let app = factor(5, FactorKind::Totp, None, MADE);
+    let all = [stolen.clone(), kept_one, provider.clone(), app.clone()];
+    let account = ada(PasswordHash::new("a hash".to_owned()));
+    from.factors.found(&account, &all).await.unwrap();
+    run(&from, &to).await.unwrap();
+    assert_eq!(kept(&to).await, [2, 3, 4, 5]);
+    // What the target alone knows is none of the source's business, however old it says it is.
+    to.factors.attach(&passkey(6)).await.unwrap();
+    for taken in [&stolen, &provider, &app] {
+        from.factors.detach(taken.user, taken.id).await.unwrap();
+    }
+    run(&from, &to).await.unwrap();
+    assert_eq!(kept(&to).await, [3, 6]);
+    assert_eq!(to.factors.linked(&Link([2; 32])).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn the_last_way_into_an_account_without_a_password_is_not_taken_away_by_a_run() {
+    let dir = tempfile::tempdir().unwrap();
+    let (from, to) = (opened(dir.path(), "a.db").await, opened(dir.path(), "b.db").await);
+    let (first, second) = (passkey(2), passkey(3));
+    let account = ada(PasswordHash::none());
+    from.factors
+        .found(&account, &[first.clone(), second.clone()])
+        .await
+        .unwrap();
+    run(&from, &to).await.unwrap();
+    // One is removed here, the other one there.
+    from.factors.detach(first.user, first.id).await.unwrap();
+    to.factors.detach(second.user, second.id).await.unwrap();
+    run(&from, &to).await.unwrap();
+    assert_eq!(kept(&to).await, [2]);
+}
