@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::second_step::SecondStep;
 use super::{Auth, AuthError, lives};
 use crate::model::caller::Caller;
+use crate::model::clock::Timestamp;
 use crate::model::credential::Password;
 use crate::model::identity::Identity;
 use crate::model::proof::Proof;
@@ -62,7 +63,9 @@ impl Auth {
     pub async fn missing(&self, who: &Identity, wanted: Wanted) -> Result<Missing, AuthError> {
         let (user, session) = self.me(who).await?;
         let proof = Proof::remembered(session.amr.clone());
-        let age = self.clock.now().since(session.auth_time);
+        // As a token says it, in whole seconds: else what the gate finds too old is new enough here, and a person goes round between the two.
+        let told = Timestamp::from_secs(session.auth_time.as_secs());
+        let age = self.clock.now().since(told);
         if (proof.is_multi() || !wanted.two) && wanted.max_age.is_none_or(|most| age < most) {
             let access = self.tokens.issue(&user, &session)?;
             return Ok(Missing::Nothing(Box::new(Raised { user, session, access })));
@@ -158,6 +161,23 @@ mod tests {
             Ok(Missing::Password)
         ));
         assert!(matches!(world.auth.missing(&who, TWO).await, Ok(Missing::Factor)));
+    }
+
+    #[tokio::test]
+    async fn what_the_gate_finds_too_old_is_asked_for_and_not_sent_back_to_it() {
+        let world = World::new().await;
+        let who = world.signed_in().await.access.identity;
+        let most = Duration::from_secs(60);
+        world.clock.advance(most - Duration::from_millis(200));
+        assert!(
+            world.clock.now().since(who.auth_time) > most,
+            "the token has grown too old"
+        );
+        let wanted = Wanted {
+            two: false,
+            max_age: Some(most),
+        };
+        assert!(matches!(world.auth.missing(&who, wanted).await, Ok(Missing::Password)));
     }
 
     #[tokio::test]
