@@ -1,6 +1,6 @@
 //! Connections that wait for their next request: after a second they are a bare socket to the gateway, and nobody notices.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::hostile::exhaustion::resident;
 use crate::world::process;
@@ -202,12 +202,25 @@ async fn a_connection_at_rest_holds_no_buffers() {
         std::thread::sleep(UNTIL_IT_RESTS);
         wires
     };
-    // What the first ones have given back is there for the second.
+    // What a burst needed is given back within a second or two, which is not what connections hold.
+    let given_back = || std::thread::sleep(Duration::from_secs(3));
     let _first = idle();
+    given_back();
     let before = resident(&site.world);
     let _second = idle();
-    let each = resident(&site.world).saturating_sub(before) * 1024 / 1500;
-    assert!(each < 8 * 1024, "{each} octets each: more than what hyper reads into");
+    given_back();
+    let deadline = Instant::now() + Duration::from_secs(20);
+    loop {
+        let each = resident(&site.world).saturating_sub(before) * 1024 / 1500;
+        if each < 8 * 1024 {
+            return;
+        }
+        assert!(
+            Instant::now() < deadline,
+            "{each} octets each: more than what hyper reads into"
+        );
+        std::thread::sleep(Duration::from_millis(200));
+    }
 }
 
 #[test]
