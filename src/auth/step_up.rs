@@ -129,6 +129,7 @@ mod tests {
     use crate::auth::second_step::{Completed, Typed};
     use crate::auth::world::{World, caller, password};
     use crate::model::clock::Clock as _;
+    use crate::model::credential::PasswordHash;
     use crate::model::session::Amr;
 
     const TWO: Wanted = Wanted {
@@ -161,6 +162,22 @@ mod tests {
             Ok(Missing::Password)
         ));
         assert!(matches!(world.auth.missing(&who, TWO).await, Ok(Missing::Factor)));
+    }
+
+    #[tokio::test]
+    async fn whoever_has_no_password_proves_nothing_by_one_however_recent_their_sign_in() {
+        let world = World::new().await;
+        let who = world.signed_in().await.access.identity;
+        let accounts = &world.stores.accounts;
+        let had = accounts.find(who.user).await.unwrap().unwrap().password;
+        assert!(
+            accounts
+                .rehash_password(who.user, &had, &PasswordHash::none())
+                .await
+                .unwrap()
+        );
+        let proven = world.auth.prove_again(&caller(), &who, password()).await;
+        assert!(matches!(proven, Err(AuthError::InvalidCredentials)));
     }
 
     #[tokio::test]
