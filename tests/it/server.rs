@@ -208,6 +208,30 @@ async fn both_protocols_and_both_tls_versions_are_spoken() {
     assert_eq!(protocol(&[b"http/1.1"]).as_deref(), Some("http/1.1"));
     assert_eq!(protocol(&[]), None);
     world.client().h2().get("/public").send().await.is(200);
+    // Our order of suites, not the client's: its own begins with the costlier hash.
+    let cipher = |more: &[&str]| {
+        let mut hello = std::process::Command::new("openssl");
+        hello
+            .args(["s_client", "-connect", &format!("127.0.0.1:{}", world.https_port())])
+            .args(more);
+        let told = hello
+            .stdin(std::process::Stdio::null())
+            .output()
+            .expect("openssl runs")
+            .stdout;
+        let told = String::from_utf8_lossy(&told).into_owned();
+        let line = told
+            .lines()
+            .find_map(|line| line.split_once("Cipher is "))
+            .expect("a handshake");
+        line.1.to_owned()
+    };
+    assert_eq!(cipher(&[]), "TLS_AES_128_GCM_SHA256");
+    assert_eq!(
+        cipher(&["-ciphersuites", "TLS_AES_256_GCM_SHA384"]),
+        "TLS_AES_256_GCM_SHA384"
+    );
+    assert_eq!(cipher(&["-tls1_2"]), "ECDHE-ECDSA-AES128-GCM-SHA256");
     for version in ["--tlsv1.2 --tls-max 1.2", "--tlsv1.3"] {
         let mut curl = std::process::Command::new("curl");
         curl.args(["-sk", "-o", "/dev/null", "-w", "%{http_code}"])
