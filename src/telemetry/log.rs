@@ -20,12 +20,16 @@ pub enum LogError {
     Twice(#[from] tracing_subscriber::util::TryInitError),
 }
 
+/// Libraries that warn of what a client says: an address for a server name (rustls), a ping's answer that nobody asked for (h2). Whoever may
+/// connect could fill the disk with it.
+const PROTOCOLS: [&str; 3] = ["rustls", "h2", "hyper"];
+
 /// Sends log lines of `level` (`info`, `info,gateward=debug`) and above to standard error: text for a terminal, JSON otherwise.
 ///
 /// # Errors
 /// A level that is no filter, and a second call in one process.
 pub fn init(level: &str) -> Result<(), LogError> {
-    let filter = EnvFilter::try_new(level)?;
+    let filter = filter(level)?;
     let lines = fmt().with_env_filter(filter).with_writer(io::stderr);
     if io::stderr().is_terminal() {
         lines.compact().finish().try_init()?;
@@ -33,4 +37,15 @@ pub fn init(level: &str) -> Result<(), LogError> {
         lines.json().flatten_event(true).finish().try_init()?;
     }
     Ok(())
+}
+
+/// `level`, under which protocol libraries are heard when they fail, or when they are named.
+fn filter(level: &str) -> Result<EnvFilter, tracing_subscriber::filter::ParseError> {
+    let mut directives = level.to_owned();
+    for library in PROTOCOLS {
+        if level != "off" && !level.contains(library) {
+            directives.push_str(&format!(",{library}=error"));
+        }
+    }
+    EnvFilter::try_new(directives)
 }

@@ -10,7 +10,7 @@ use crate::world::{PASSWORD, Upstream, World, until};
 async fn secrets_in_odd_places_are_not_written_either() {
     let upstream = Upstream::friendly();
     let world = World::with(&upstream, |config| {
-        config.set("log.level", "trace");
+        config.set("log.level", "trace,rustls=trace,h2=trace,hyper=trace");
     });
     let ada = world.person("ada").await;
     let browser = ada.in_browser(&world).await;
@@ -81,7 +81,9 @@ async fn a_token_put_into_a_path_of_ours_is_not_written() {
     let upstream = Upstream::friendly();
     // No route for "/": what is at no place of ours belongs to nobody.
     let world = World::with(&upstream, |config| {
-        config.set("log.level", "trace").route("app", "path = \"/things\"");
+        config
+            .set("log.level", "trace,rustls=trace,h2=trace,hyper=trace")
+            .route("app", "path = \"/things\"");
     });
     let ada = world.person("ada").await;
     let secret = ada.access.as_str();

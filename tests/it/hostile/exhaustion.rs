@@ -1,10 +1,12 @@
 //! Whatever costs the sender little must not cost the gateway, or anybody else behind it, much.
 
 use std::fs;
+use std::process::{Command, Stdio};
 
 use serde_json::json;
 
 use super::canary;
+use super::frames::{ACK, END_HEADERS, END_STREAM, Frames, HEADERS, PING, block, get};
 use crate::world::{PASSWORD, Upstream, Wire, World, certificate};
 
 /// What the gateway has in memory, in KiB.
@@ -240,4 +242,33 @@ async fn hundreds_who_say_nothing_or_half_of_it_hold_nobody_up() {
     who.get("/things").await.is(200);
     drop(held);
     canary(&world);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_without_a_session_can_fill_the_log() {
+    let upstream = Upstream::friendly();
+    let world = World::with(&upstream, |config| {
+        config.set("log.level", "info");
+    });
+    // A server name that is an address (RFC 6066 §3), and the answer to a ping that was never sent: libraries warn of either.
+    let peer = format!("127.0.0.1:{}", world.https_port());
+    let mut hello = Command::new("openssl");
+    hello.args(["s_client", "-connect", &peer, "-servername", "127.0.0.1"]);
+    let shaken = hello.stdin(Stdio::null()).output().expect("openssl runs");
+    assert!(String::from_utf8_lossy(&shaken.stdout).contains("TLSv1.3"));
+    let mut frames = Frames::open(&world);
+    frames.send(PING, ACK, 0, b"unasked!").expect("a frame");
+    let host = format!("localhost:{}", world.https_port());
+    let request = block(&get(&host, "/public/x"));
+    frames
+        .send(HEADERS, END_HEADERS | END_STREAM, 1, &request)
+        .expect("a frame");
+    assert_eq!(frames.status(1), Some(200));
+    let written = world.output();
+    let libraries = ["rustls", "h2::", "hyper"];
+    let lines: Vec<&str> = written
+        .lines()
+        .filter(|line| libraries.iter().any(|name| line.contains(name)))
+        .collect();
+    assert!(lines.is_empty(), "{lines:#?}");
 }

@@ -15,7 +15,7 @@ pub const CONTINUATION: u8 = 9;
 
 pub const END_STREAM: u8 = 1;
 pub const END_HEADERS: u8 = 4;
-const ACK: u8 = 1;
+pub const ACK: u8 = 1;
 
 /// A connection after its preface.
 pub struct Frames(Wire);
