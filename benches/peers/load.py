@@ -24,7 +24,7 @@ class Upstream:
 
 def missing():
     """What is needed and not installed."""
-    return [name for name in (WRK, H2LOAD, os.environ.get("CC", "cc")) if not shutil.which(name)]
+    return [name for name in (WRK, H2LOAD, "openssl", os.environ.get("CC", "cc")) if not shutil.which(name)]
 
 
 def address(listener):
@@ -39,11 +39,11 @@ def generate(how, listener, seconds, authenticated=True, tokens=None, path="/", 
     """Loads a listener the way a workload says; returns requests done, rates, latencies, failures."""
     url = address(listener) + ("/100k" if how.endswith("100k") else path)
     authenticated &= listener.endswith("jwt")
+    if how == "handshakes":
+        return handshakes(listener, seconds)
     if how == "h2load":
         return h2load(["-c", "8", "-m", "16"] + (token() if authenticated else []), url, seconds)
     cmd = ["-c", "8" if how == "wrk8" else "64"]
-    if how == "wrk-close":
-        cmd += ["-H", "Connection: close"]
     if how == "wrk-tokens" and authenticated:
         return wrk(cmd + ["-s", f"{HERE}/wrk/tokens.lua"], url, seconds, {"BENCH_TOKENS": tokens or f"{DIR}/tokens",
                                                                                    "BENCH_BEGIN": str(begin)})
@@ -58,6 +58,21 @@ def warm_up(how, listener, authenticated=True, tokens=None, path="/", count=5_00
             return
         done += generate(how, listener, 1, authenticated, tokens, path, done)["n"]
     raise Unfit(f"{count} tokens could not be seen once within a minute")
+
+
+def handshakes(listener, seconds):
+    """A connection for each request, and no session resumed: wrk takes its sessions up again wherever it is given tickets."""
+    # s_time speaks HTTP/1.0 without a host; what it takes for a path ends its line and goes on to the rest of the head.
+    path = "/ HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nX-Rest:"
+    cmd = ["openssl", "s_time", "-connect", f"127.0.0.1:{PORTS[listener.upper()]}", "-new", "-www", path, "-time", str(seconds)]
+    clients = [start(cmd, LOAD_CPU, stdout=subprocess.PIPE) for _ in range(16)]
+    done, errors = 0, 0
+    for p in clients:
+        out = p.communicate(timeout=seconds + 30)[0].decode()
+        said = re.search(r"(\d+) connections in \d+ real seconds, (\d+) bytes read per connection", out)
+        # The upstream's answer is longer than any refusal of ours.
+        done, errors = done + int(said[1]) if said else done, errors + (not said or int(said[2]) < 1024)
+    return {"n": done, "rps": done / seconds, "errors": errors}
 
 
 def wrk(args, url, seconds, env=None, nice=0):

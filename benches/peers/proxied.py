@@ -20,7 +20,7 @@ WORKLOADS = {
     "W5": ("tlsjwt", "h2load", "TLS 1.3 h2 (-c 8 -m 16) + RS256 JWT, one token"),
     "W5p": ("tls", "h2load", "TLS 1.3 h2 (-c 8 -m 16), no JWT"),
     "W6": ("plain", "wrk-100k", "cleartext h1, 100 KB body"),
-    "W7": ("tls", "wrk-close", "a full TLS 1.3 handshake a request"),
+    "W7": ("tls", "handshakes", "a full TLS 1.3 handshake a request"),
     "W8": ("plain", "idle", "idle keep-alive connections"),
     "W8t": ("tls", "idle", "idle keep-alive TLS 1.3 connections"),
     "W1c8": ("plain", "wrk8", "W1 with 8 connections"),
@@ -71,5 +71,6 @@ def measure(o, systems, keep):
 def told(r):
     if "per_conn" in r:
         return f"{r['per_conn']:.0f} bytes a connection"
-    return (f"{r['cpu_us']:.2f} µs  {r['rps']:.0f}/s p50 {r['p50']:.0f} p99 {r['p99']:.0f} "
-            f"cpu0 {r['busy0']:.0%} cpu1 {r['busy1']:.0%} waited {r['waited']:.1%} for others {r['disturbed']:.1%} errors {r['errors']} {r['sock']}")
+    latency = f"p50 {r['p50']:.0f} p99 {r['p99']:.0f} " if "p50" in r else ""
+    return (f"{r['cpu_us']:.2f} µs  {r['rps']:.0f}/s {latency}"
+            f"cpu0 {r['busy0']:.0%} cpu1 {r['busy1']:.0%} waited {r['waited']:.1%} for others {r['disturbed']:.1%} errors {r['errors']} {r.get('sock', '')}")

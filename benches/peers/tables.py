@@ -37,8 +37,9 @@ def proxied(figures):
                    "|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|")
         for n, t in w["systems"].items():
             g = lambda k: t[k]["median"]
+            latency = " | ".join(f"{g(k):.0f}" if k in t else "–" for k in ("p50", "p99"))
             out.append(f"| {n} | {s(t['cpu_us'], 2)} | {s(w['ratios'].get(n), 2)} | {g('user_us'):.1f} / {g('sys_us'):.1f} | {g('rps'):.0f} "
-                       f"| {g('p50'):.0f} | {g('p99'):.0f} | {g('pss_kb') / 1024:.1f} | {t['errors']} | {t['cpu_us']['n']} |")
+                       f"| {latency} | {g('pss_kb') / 1024:.1f} | {t['errors']} | {t['cpu_us']['n']} |")
     return "\n".join(out)
 
 
