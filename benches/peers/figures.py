@@ -40,7 +40,7 @@ def make(rows, max_disturbed):
     parts = by(rows, "part")
     figures = {name: f(fit(parts.get((name,), []), max_disturbed)) for name, f in {
         "proxied": proxied, "isolation": isolation, "logins": logins, "refresh": refresh, "growth": growth,
-        "startup": startup, "instructions": instructions}.items()}
+        "startup": startup, "instructions": instructions, "libraries": libraries}.items()}
     figures["failures"] = sorted({f"{r['part']} {r.get('workload', r.get('what', r.get('meanwhile', r.get('store', ''))))} "
                                   f"{r.get('system', r.get('size', ''))}: {r['fail']}" for r in rows if "fail" in r})
     measured = [r for r in rows if "fail" not in r]
@@ -103,3 +103,7 @@ def startup(rows):
 
 def instructions(rows):
     return {r["benchmark"]: r["instructions"] for r in rows}
+
+
+def libraries(rows):
+    return {r["workload"]: r["instructions"] for r in rows}

@@ -3,7 +3,7 @@
 
     python3 benches/peers/run.py all --rounds 5 --secs 6      everything; rewrites figures/ and the README's table
     python3 benches/peers/run.py check                        does every system do the work?
-    python3 benches/peers/run.py proxied --workloads W1,W3    one part: proxied isolation logins refresh growth startup instructions
+    python3 benches/peers/run.py proxied --workloads W1,W3    one part: proxied isolation logins refresh growth startup instructions libraries
     python3 benches/peers/run.py report                       the tables of what was measured last; changes nothing
     python3 benches/peers/run.py draw                         the same into figures/ and README.md
     python3 benches/peers/run.py compare --earlier a.jsonl    how far apart are two runs?
@@ -13,11 +13,11 @@ The file README.md beside this one says what is measured, how, and what it needs
 import argparse, contextlib, fcntl, json, os, platform, re, signal, subprocess, sys, time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-import figures, fixtures, growth, instructions, isolation, load, logins, machine, pictures, proxied, refresh, startup, systems, tables, targets
+import figures, fixtures, growth, instructions, isolation, libraries, load, logins, machine, pictures, proxied, refresh, startup, systems, tables, targets
 
 PARTS = {"proxied": proxied, "isolation": isolation, "logins": logins, "refresh": refresh, "growth": growth, "startup": startup,
-         "instructions": instructions}
-NOW = "proxied,logins,refresh,isolation,startup,growth,instructions"
+         "instructions": instructions, "libraries": libraries}
+NOW = "proxied,logins,refresh,isolation,startup,growth,instructions,libraries"
 PEERS = "gateward,gateward-public,haproxy,nginx,nginx-noauth,envoy-cache"
 WORKLOADS = "W1,W3,W4,W4p,W5,W5p,W6,W7,W8,W8t"
 FOLDER = os.path.join(machine.HERE, "figures")

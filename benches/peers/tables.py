@@ -11,7 +11,7 @@ def s(spread, digits=0):
 def all_of_them(figures):
     parts = [targets.table(figures["targets"]), machine(figures), proxied(figures["proxied"]), isolation(figures["isolation"]),
              logins(figures["logins"]), refresh(figures["refresh"]), growth(figures["growth"]), startup(figures["startup"]),
-             instructions(figures["instructions"]), failures(figures)]
+             instructions(figures["instructions"]), libraries(figures["libraries"]), failures(figures)]
     return "\n\n".join(p for p in parts if p) + "\n"
 
 
@@ -89,6 +89,16 @@ def instructions(f):
         return ""
     out = ["### Instructions, by callgrind\n", "| benchmark | instructions each |\n|---|---:|"]
     return "\n".join(out + [f"| {n} | {v:,.0f} |" for n, v in f.items()])
+
+
+def libraries(f):
+    if not f:
+        return ""
+    out = ["### Instructions of one request, by whose they are (callgrind; the kernel's are not among them)\n",
+           "| | " + " | ".join(f) + " |\n|---|" + "---:|" * len(f)]
+    names = max(f.values(), key=len)
+    out += [f"| {name} | " + " | ".join(f"{f[w][name]:,.0f}" for w in f) + " |" for name in names]
+    return "\n".join(out + ["| all | " + " | ".join(f"{sum(f[w].values()):,.0f}" for w in f) + " |"])
 
 
 def failures(figures):
