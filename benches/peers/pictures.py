@@ -102,7 +102,7 @@ def targets(lines):
 
 def lines(figures, key, title, unit, scale):
     """Four small charts: what grows from left to right by tens, and how the figure answers."""
-    sheet = Sheet(860, title)
+    sheet = Sheet(890, title)
     for place, (what, curve) in enumerate(figures["growth"].items()):
         chart(sheet, 20 + place % 2 * 420, 56 + place // 2 * 210, what, curve["points"], key, unit, scale)
     rows = (len(figures["growth"]) + 1) // 2
