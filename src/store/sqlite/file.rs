@@ -93,7 +93,7 @@ impl DatabaseFile {
         let mut writer = self.writer.lock().await;
         let connection = match writer.take() {
             Some(connection) => connection,
-            None => self.options.connect().await?,
+            None => connect(&self.options).await?,
         };
         Ok(Turn { writer, connection })
     }
@@ -103,7 +103,7 @@ impl DatabaseFile {
         let kept = self.watchers.lock().unwrap_or_else(PoisonError::into_inner).pop();
         match kept {
             Some(connection) => Ok(connection),
-            None => self.options.clone().pragma("query_only", "ON").connect().await,
+            None => connect(&self.options.clone().pragma("query_only", "ON")).await,
         }
     }
 
@@ -135,13 +135,22 @@ impl Turn<'_> {
     }
 }
 
+/// Connects, on a thread of the runtime: the connection's own thread then begins with that one's priority, and does not take CPU from requests on
+/// their way through.
+pub(super) async fn connect(options: &SqliteConnectOptions) -> Result<SqliteConnection, sqlx::Error> {
+    let options = options.clone();
+    tokio::spawn(async move { options.connect().await })
+        .await
+        .unwrap_or(Err(sqlx::Error::WorkerCrashed))
+}
+
 /// Connects and switches the file to WAL. SQLite does not wait for the lock that the very first switch needs, so two processes that make the file at
 /// the same time would trip over each other: we wait instead.
 async fn connect_in_wal(options: &SqliteConnectOptions, patience: Duration) -> Result<SqliteConnection, sqlx::Error> {
     let options = options.clone().journal_mode(SqliteJournalMode::Wal);
     let deadline = Instant::now() + patience;
     let mut connection = loop {
-        match options.connect().await {
+        match connect(&options).await {
             Err(error) if primary_code(&error) == Some(BUSY) && Instant::now() < deadline => {
                 sleep(Duration::from_millis(5)).await;
             }

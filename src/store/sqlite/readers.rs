@@ -5,9 +5,11 @@
 
 use std::sync::{Mutex, PoisonError};
 
+use sqlx::SqliteConnection;
 use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::{ConnectOptions, SqliteConnection};
 use tokio::sync::{Semaphore, SemaphorePermit};
+
+use super::file::connect;
 
 /// More than there are cores, since a reader may wait for the disk.
 const MOST: usize = 4;
@@ -44,7 +46,7 @@ impl Readers {
         let kept = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let connection = match kept {
             Some(connection) => connection,
-            None => self.options.connect().await?,
+            None => connect(&self.options).await?,
         };
         Ok(Reader {
             readers: self,
