@@ -18,6 +18,7 @@ use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::thread::available_parallelism;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
@@ -153,10 +154,14 @@ fn serve(file: &std::path::Path) -> Result<ExitCode, CliError> {
     }
 }
 
-/// The control plane's threads, for `serve` and for the commands alike.
+/// Threads of the control plane, at most: what takes long has threads of its own.
+const CONTROL_THREADS: usize = 2;
+
+/// The control plane's threads, for `serve` and for the commands alike. On one core a second thread would only take turns with the first.
 fn runtime() -> Result<Runtime, CliError> {
+    let cores = available_parallelism().map_or(1, usize::from);
     Builder::new_multi_thread()
-        .worker_threads(2)
+        .worker_threads(CONTROL_THREADS.min(cores))
         .thread_name("gateward-control")
         .on_thread_start(|| Priority::Control.take())
         .enable_all()
