@@ -23,6 +23,7 @@ use tokio::task::JoinError;
 
 use crate::config::{RouteKind, Settings};
 use crate::model::clock::Clock;
+use crate::model::presence::Wait;
 use crate::portal::{NotRenewed, Portal, Renewed};
 use crate::proxy::gate::{Admitted, Refused};
 use crate::proxy::upstream::Pools;
@@ -151,7 +152,9 @@ impl Worker {
 
     /// A path of our own: the portal answers, where waiting harms nobody.
     async fn ours(&self, snapshot: &Snapshot, origin: &Arc<Origin>, request: Box<Request<Incoming>>) -> Response<Body> {
-        let (portal, from) = (Arc::clone(&snapshot.portal), Arc::clone(origin));
+        // Goes with this future, which goes with the connection.
+        let wait = Wait::default();
+        let (portal, from) = (Arc::clone(&snapshot.portal), Arc::new(origin.seen_by(wait.presence())));
         let answered = self
             .shared
             .control

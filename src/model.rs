@@ -8,6 +8,7 @@ pub mod clock;
 pub mod credential;
 pub mod factor;
 pub mod identity;
+pub mod presence;
 pub mod priority;
 pub mod proof;
 pub mod seal;

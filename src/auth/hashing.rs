@@ -17,6 +17,7 @@ use subtle::ConstantTimeEq;
 
 use crate::config::PasswordRules;
 use crate::model::credential::{Password, PasswordHash};
+use crate::model::presence::Presence;
 use crate::model::secret::{self, NoEntropy};
 use crate::telemetry::Metrics;
 use pool::Pool;
@@ -86,7 +87,7 @@ impl Hasher {
     pub async fn hash(&self, password: Password) -> Result<PasswordHash, HashError> {
         let salt = new_salt()?;
         let recipe = Recipe::ours(&self.params, salt.to_vec(), TAG_LEN);
-        let tag = self.pool.hash(password, recipe, None).await?;
+        let tag = self.pool.hash(&Presence::default(), password, recipe, None).await?;
         stored::write(&self.params, &salt, &tag)
     }
 
@@ -97,11 +98,21 @@ impl Hasher {
 
     /// Compares a password with a stored hash, by the recipe the hash was made with. `None`: there is none; the work is done and nothing matches.
     pub async fn verify(&self, password: Password, stored: Option<&PasswordHash>) -> Result<Verdict, HashError> {
+        self.verify_for(&Presence::default(), password, stored).await
+    }
+
+    /// The same, as long as whoever asks has not left before its turn comes.
+    pub async fn verify_for(
+        &self,
+        asker: &Presence,
+        password: Password,
+        stored: Option<&PasswordHash>,
+    ) -> Result<Verdict, HashError> {
         // An account without a password compares like none at all.
         let stored = stored.filter(|stored| !stored.is_none());
         let todays = Recipe::ours(&self.params, new_salt()?.to_vec(), TAG_LEN);
         let Some(known) = stored.and_then(|stored| stored::read(stored, &self.params)) else {
-            self.pool.hash(password, todays, None).await?;
+            self.pool.hash(asker, password, todays, None).await?;
             return if stored.is_some() {
                 Err(HashError::Damaged)
             } else {
@@ -110,7 +121,7 @@ impl Hasher {
         };
         let outdated = !known.recipe.is_like(&self.params);
         let besides = outdated.then_some(todays);
-        let tag = self.pool.hash(password, known.recipe, besides).await?;
+        let tag = self.pool.hash(asker, password, known.recipe, besides).await?;
         let matches = bool::from(known.tag.ct_eq(&tag));
         Ok(Verdict { matches, outdated })
     }

@@ -46,7 +46,7 @@ impl Auth {
             return Err(AuthError::InvalidCredentials);
         }
         let found = self.find_typed(email).await?;
-        let verdict = self.compare(found.as_ref(), &password).await?;
+        let verdict = self.compare(caller, found.as_ref(), &password).await?;
         let whose = found.as_ref().map(|account| account.user.id);
         let Some(account) = found.filter(|account| verdict.matches && may_enter(&account.user)) else {
             self.record("login.refused", Some(caller), whose, None).await;
@@ -66,9 +66,15 @@ impl Auth {
         }
     }
 
-    async fn compare(&self, found: Option<&Account>, password: &Password) -> Result<Verdict, HashError> {
+    async fn compare(
+        &self,
+        caller: &Caller,
+        found: Option<&Account>,
+        password: &Password,
+    ) -> Result<Verdict, HashError> {
         let stored = found.map(|account| &account.password);
-        match self.hasher.verify(password.clone(), stored).await {
+        let compared = self.hasher.verify_for(&caller.presence, password.clone(), stored);
+        match compared.await {
             // Only an operator can mend it; the person gets the answer that a stranger gets.
             Err(HashError::Damaged) => {
                 tracing::error!(user.id = ?found.map(|account| account.user.id), "an account's password hash cannot be read");

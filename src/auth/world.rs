@@ -18,6 +18,7 @@ use crate::mail::{Letters, Mail};
 use crate::model::caller::Caller;
 use crate::model::clock::{Clock as _, ManualClock, Timestamp};
 use crate::model::credential::Password;
+use crate::model::presence::Presence;
 use crate::model::proof::Proof;
 use crate::model::secret::Secret;
 use crate::model::session::{Amr, Session, SessionId, TokenId};
@@ -38,6 +39,7 @@ pub(crate) fn caller_at(ip: &str) -> Caller {
         user_agent: "test".into(),
         device: None,
         request_id: "a-request".into(),
+        presence: Presence::default(),
     }
 }
 

@@ -3,6 +3,8 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use super::presence::Presence;
+
 /// The sender of one request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Caller {
@@ -14,6 +16,8 @@ pub struct Caller {
     pub device: Option<Arc<str>>,
     /// The request's id, as in `X-Request-Id` and every log line.
     pub request_id: Arc<str>,
+    /// Whether it still waits.
+    pub presence: Presence,
 }
 
 /// Appends an address as it is spelled. By hand for IPv4, because each request's log line needs it and does without the

@@ -20,6 +20,7 @@ use super::upstream::{Pools, Upstream};
 use super::{Destination, Found};
 use crate::config::{self, Access, Claim, HostPattern, IdentityHeaders, RevocationMode, Route, RouteKind, Target};
 use crate::model::caller::Caller;
+use crate::model::presence::Presence;
 use crate::telemetry::Metrics;
 use crate::wire::Body;
 use crate::wire::origin::Origin;
@@ -74,6 +75,7 @@ pub(super) fn origin(trusted: bool) -> Origin {
             user_agent: "test".into(),
             device: None,
             request_id: Arc::from("0190a3b2-7c4d-7e5f-8a9b-0c1d2e3f4a5b"),
+            presence: Presence::default(),
         },
         peer: [192, 0, 2, 1].into(),
         peer_text: HeaderValue::from_static("192.0.2.1"),

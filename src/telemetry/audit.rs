@@ -133,6 +133,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
+    use crate::model::presence::Presence;
 
     #[test]
     fn an_event_names_request_source_user_and_session() {
@@ -141,6 +142,7 @@ mod tests {
             user_agent: "Mozilla \"quoted\"".into(),
             device: None,
             request_id: "r-7".into(),
+            presence: Presence::default(),
         };
         let event = Event {
             what: "login.refused",

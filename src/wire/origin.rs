@@ -13,6 +13,7 @@ use http::{HeaderMap, HeaderValue};
 use ipnet::IpNet;
 
 use crate::model::caller::Caller;
+use crate::model::presence::Presence;
 
 /// The other end of a connection.
 #[derive(Debug)]
@@ -90,6 +91,18 @@ pub struct Origin {
     pub authority: Authority,
 }
 
+impl Origin {
+    /// The same, of a client that is watched.
+    #[must_use]
+    pub fn seen_by(&self, presence: Presence) -> Self {
+        let caller = Caller {
+            presence,
+            ..self.caller.clone()
+        };
+        Self { caller, ..self.clone() }
+    }
+}
+
 /// How many characters of `User-Agent` are kept.
 const USER_AGENT_CHARS: usize = 256;
 
@@ -117,6 +130,7 @@ pub fn read(
             user_agent: user_agent(headers),
             device: None,
             request_id,
+            presence: Presence::default(),
         },
         peer: peer.ip,
         peer_text: peer.text.clone(),

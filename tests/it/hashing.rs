@@ -210,4 +210,61 @@ async fn requests_go_before_what_the_gateway_answers_itself_and_that_before_pass
     let most = |name| of(name).into_iter().max().expect("one");
     assert!(most("gateward-data") < least("gateward-contro"), "{threads:?}");
     assert!(most("gateward-contro") < least("hash-"), "{threads:?}");
+    assert!(most("gateward-data") < least("sqlx-sqlite"), "{threads:?}");
+}
+
+/// Ticks of CPU time that the process has used.
+fn ticks(world: &World) -> u64 {
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", world.pid())).expect("the process lives");
+    let (_, rest) = stat.rsplit_once(") ").expect("fields");
+    // proc(5): the fourteenth and fifteenth fields, and the third is the first one here.
+    rest.split(' ')
+        .skip(11)
+        .take(2)
+        .map(|n| n.parse::<u64>().expect("a number"))
+        .sum()
+}
+
+/// Whoever sends a password and leaves costs nothing more, nor a place in the queue.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sign_in_whose_client_has_left_is_not_hashed() {
+    const SENT: usize = 24;
+    const WAITING: f64 = 20.0;
+    let upstream = Upstream::friendly();
+    let world = World::with(&upstream, |config| {
+        // About a tenth of a second each.
+        config.set("auth.password.argon2.memory", "19MiB");
+        config.set("auth.password.argon2.iterations", 12);
+        config.set("auth.password.threads", 1);
+        config.set("auth.password.queue", 64);
+    });
+    let ada = world.person("ada").await;
+    let guess = post(
+        &world,
+        "/auth/login",
+        &json!({"email": ada.email, "password": "the wrong password 1"}),
+    );
+    world.secret("the wrong password 1");
+    let before = ticks(&world);
+    assert_eq!(world.tls().ask(&guess).status, 401);
+    let one = (ticks(&world) - before).max(1);
+
+    let mut wires: Vec<Wire> = (0..SENT).map(|_| world.tls()).collect();
+    for wire in &mut wires {
+        wire.send(guess.as_bytes()).expect("it is sent");
+    }
+    let began = Instant::now();
+    while world.metric("gateward_hash_queue_depth", &[]) < WAITING {
+        assert!(began.elapsed() < PATIENCE, "they do not arrive");
+    }
+    drop(wires);
+    let before = ticks(&world);
+    while world.metric("gateward_hash_queue_depth", &[]) > 0.0 {
+        assert!(began.elapsed() < PATIENCE, "the queue does not empty");
+    }
+    let spent = ticks(&world) - before;
+    assert!(
+        spent < 6 * one,
+        "{spent} ticks for {SENT} clients who had left, where one hash takes {one}"
+    );
 }

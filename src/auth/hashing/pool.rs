@@ -16,6 +16,7 @@ use tokio::time::Instant;
 use super::HashError;
 use super::recipe::Recipe;
 use crate::model::credential::Password;
+use crate::model::presence::Presence;
 use crate::model::priority::Priority;
 use crate::telemetry::Metrics;
 
@@ -28,7 +29,20 @@ struct Job {
     /// Done as well, and for nothing: so that an account whose hash is cheap takes no less time than nobody's.
     besides: Option<Recipe>,
     since: Instant,
+    asker: Presence,
     reply: oneshot::Sender<Result<Vec<u8>, HashError>>,
+}
+
+impl Job {
+    /// Nobody waits for it any more: neither whoever asked nor the task that serves them.
+    fn is_abandoned(&self) -> bool {
+        self.asker.is_over() || self.reply.is_closed()
+    }
+
+    /// Turns it away. Its task may go on without its client, and is told like any other.
+    fn refuse(self) {
+        let _ = self.reply.send(Err(overloaded()));
+    }
 }
 
 #[derive(Default)]
@@ -75,6 +89,7 @@ impl Pool {
     /// Has a tag made, when its turn comes.
     pub(super) async fn hash(
         &self,
+        asker: &Presence,
         password: Password,
         recipe: Recipe,
         besides: Option<Recipe>,
@@ -85,6 +100,7 @@ impl Pool {
             recipe,
             besides,
             since: Instant::now(),
+            asker: asker.clone(),
             reply,
         })?;
         answer
@@ -106,7 +122,9 @@ impl Pool {
     fn push(&self, job: Job) -> Result<(), HashError> {
         let mut waiting = self.lock();
         if waiting.jobs.len() >= self.queue {
-            waiting.jobs.retain(|job| !job.reply.is_closed());
+            let (abandoned, awaited) = waiting.jobs.drain(..).partition(Job::is_abandoned);
+            waiting.jobs = awaited;
+            VecDeque::into_iter(abandoned).for_each(Job::refuse);
         }
         if waiting.jobs.len() >= self.queue {
             return Err(overloaded());
@@ -125,7 +143,8 @@ impl Pool {
         while let Some(job) = self.next() {
             let waited = job.since.elapsed();
             self.metrics.hash_wait(waited);
-            if job.reply.is_closed() {
+            if job.is_abandoned() {
+                job.refuse();
                 continue;
             }
             let outcome = if waited >= PATIENCE {
@@ -186,6 +205,7 @@ mod tests {
     use crate::auth::hashing::Hasher;
     use crate::auth::hashing::stored::{SALT_LEN, TAG_LEN};
     use crate::auth::hashing::tests::{password, rules};
+    use crate::model::presence::Wait;
 
     /// A pool whose threads never come.
     fn asleep() -> Hasher {
@@ -201,6 +221,7 @@ mod tests {
             recipe: Recipe::ours(&hasher.params, vec![0; SALT_LEN], TAG_LEN),
             besides: None,
             since: Instant::now().checked_sub(age).unwrap(),
+            asker: Presence::default(),
             reply,
         };
         (job, answer)
@@ -242,8 +263,14 @@ mod tests {
         hasher.pool.push(late).unwrap();
         hasher.pool.push(left).unwrap();
         drop(gone);
+        let wait = Wait::default();
+        let (mut unattended, refused) = job(&hasher, Duration::ZERO);
+        unattended.asker = wait.presence();
+        hasher.pool.push(unattended).unwrap();
+        drop(wait);
         wake(&hasher);
         assert_eq!(told.await.unwrap(), Err(overloaded()));
+        assert_eq!(refused.await.unwrap(), Err(overloaded()), "the task that served it goes on");
         assert_eq!(hasher.hashed(), 0);
     }
 
