@@ -142,7 +142,7 @@ impl Portal {
         let (head, body) = request.into_parts();
         let origin = &with_device(origin, &head.headers);
         if let Some(page) = self.pages.find(&head) {
-            return self.pages.answer(page, origin, Request::from_parts(head, body)).await;
+            return Box::pin(self.pages.answer(page, origin, Request::from_parts(head, body))).await;
         }
         let waits = navigation::is_persons(&head.method, &head.headers, RouteKind::Auto);
         let response = self.api.answer(origin, Request::from_parts(head, body)).await;
@@ -162,7 +162,7 @@ impl Portal {
         request: Request<Incoming>,
         problem: Problem,
     ) -> Response<Body> {
-        self.pages.turn_away(origin, kind, request, problem).await
+        Box::pin(self.pages.turn_away(origin, kind, request, problem)).await
     }
 
     /// On to the page where somebody who is signed in proves more, and then back. `None`: back is no place that one may be sent to.

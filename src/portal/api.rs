@@ -108,6 +108,7 @@ impl Api {
         self.dispatch(&ask, endpoint, body).await
     }
 
+    /// Each endpoint's own work is boxed: a task carries the room of its largest future about, and moves it whole several times.
     async fn dispatch<B>(&self, ask: &Ask<'_>, endpoint: Endpoint, body: B) -> Answer
     where
         B: http_body::Body<Data = Bytes>,
@@ -115,48 +116,47 @@ impl Api {
     {
         let headers = &ask.head.headers;
         match endpoint {
-            Endpoint::Register => self.register(ask, intake::read(headers, body).await?).await,
-            Endpoint::Login => self.login(ask, intake::read(headers, body).await?).await,
-            Endpoint::Refresh => self.refresh(ask, intake::read_optional(headers, body).await?).await,
-            Endpoint::Logout => self.logout(ask, intake::read_optional(headers, body).await?).await,
-            Endpoint::LogoutAll => self.logout_all(ask).await,
+            Endpoint::Register => Box::pin(self.register(ask, intake::read(headers, body).await?)).await,
+            Endpoint::Login => Box::pin(self.login(ask, intake::read(headers, body).await?)).await,
+            Endpoint::Refresh => Box::pin(self.refresh(ask, intake::read_optional(headers, body).await?)).await,
+            Endpoint::Logout => Box::pin(self.logout(ask, intake::read_optional(headers, body).await?)).await,
+            Endpoint::LogoutAll => Box::pin(self.logout_all(ask)).await,
             Endpoint::Me if ask.head.method == Method::DELETE => {
-                self.delete_account(ask, intake::read(headers, body).await?).await
+                Box::pin(self.delete_account(ask, intake::read(headers, body).await?)).await
             }
-            Endpoint::Me => self.me(ask).await,
-            Endpoint::Password => self.change_password(ask, intake::read(headers, body).await?).await,
-            Endpoint::Forgot => self.forgot(ask, intake::read(headers, body).await?).await,
-            Endpoint::Reset => self.reset_password(ask, intake::read(headers, body).await?).await,
-            Endpoint::Confirm => self.confirm(ask, intake::read(headers, body).await?).await,
-            Endpoint::Resend => self.resend(ask, intake::read(headers, body).await?).await,
-            Endpoint::Email => self.change_email(ask, intake::read(headers, body).await?).await,
-            Endpoint::Sessions => self.sessions(ask).await,
-            Endpoint::Session(id) => self.end_session(ask, id).await,
+            Endpoint::Me => Box::pin(self.me(ask)).await,
+            Endpoint::Password => Box::pin(self.change_password(ask, intake::read(headers, body).await?)).await,
+            Endpoint::Forgot => Box::pin(self.forgot(ask, intake::read(headers, body).await?)).await,
+            Endpoint::Reset => Box::pin(self.reset_password(ask, intake::read(headers, body).await?)).await,
+            Endpoint::Confirm => Box::pin(self.confirm(ask, intake::read(headers, body).await?)).await,
+            Endpoint::Resend => Box::pin(self.resend(ask, intake::read(headers, body).await?)).await,
+            Endpoint::Email => Box::pin(self.change_email(ask, intake::read(headers, body).await?)).await,
+            Endpoint::Sessions => Box::pin(self.sessions(ask)).await,
+            Endpoint::Session(id) => Box::pin(self.end_session(ask, id)).await,
             Endpoint::OpenApi => Ok(public(self.description.clone(), DESCRIPTION_LIFE)),
-            Endpoint::Providers => self.providers(ask).await,
-            Endpoint::Provider => self.untie(ask).await,
+            Endpoint::Providers => Box::pin(self.providers(ask)).await,
+            Endpoint::Provider => Box::pin(self.untie(ask)).await,
             Endpoint::Jwks => self.jwks(),
-            Endpoint::MfaVerify => self.verify_second_step(ask, intake::read(headers, body).await?).await,
-            Endpoint::StepUp => self.step_up(ask, intake::read_optional(headers, body).await?).await,
-            Endpoint::Mfa => self.factors(ask).await,
-            Endpoint::MfaTotp if ask.head.method == Method::DELETE => self.remove_totp(ask).await,
-            Endpoint::MfaTotp => self.begin_totp(ask).await,
-            Endpoint::MfaConfirm => self.confirm_totp(ask, intake::read(headers, body).await?).await,
+            Endpoint::MfaVerify => Box::pin(self.verify_second_step(ask, intake::read(headers, body).await?)).await,
+            Endpoint::StepUp => Box::pin(self.step_up(ask, intake::read_optional(headers, body).await?)).await,
+            Endpoint::Mfa => Box::pin(self.factors(ask)).await,
+            Endpoint::MfaTotp if ask.head.method == Method::DELETE => Box::pin(self.remove_totp(ask)).await,
+            Endpoint::MfaTotp => Box::pin(self.begin_totp(ask)).await,
+            Endpoint::MfaConfirm => Box::pin(self.confirm_totp(ask, intake::read(headers, body).await?)).await,
             Endpoint::MfaPasskey => {
-                self.ask_for_second_passkey(ask, intake::read(headers, body).await?)
-                    .await
+                Box::pin(self.ask_for_second_passkey(ask, intake::read(headers, body).await?)).await
             }
-            Endpoint::PasskeyQuestion => self.ask_for_passkey(ask).await,
-            Endpoint::PasskeyLogin => self.enter_with_passkey(ask, intake::read(headers, body).await?).await,
-            Endpoint::PasskeyOptions => self.begin_passkey(ask).await,
+            Endpoint::PasskeyQuestion => Box::pin(self.ask_for_passkey(ask)).await,
+            Endpoint::PasskeyLogin => Box::pin(self.enter_with_passkey(ask, intake::read(headers, body).await?)).await,
+            Endpoint::PasskeyOptions => Box::pin(self.begin_passkey(ask)).await,
             Endpoint::Passkeys if ask.head.method == Method::POST => {
-                self.add_passkey(ask, intake::read(headers, body).await?).await
+                Box::pin(self.add_passkey(ask, intake::read(headers, body).await?)).await
             }
-            Endpoint::Passkeys => self.list_passkeys(ask).await,
-            Endpoint::Passkey(id) if ask.head.method == Method::DELETE => self.remove_passkey(ask, id).await,
-            Endpoint::Passkey(id) => self.rename_passkey(ask, id, intake::read(headers, body).await?).await,
+            Endpoint::Passkeys => Box::pin(self.list_passkeys(ask)).await,
+            Endpoint::Passkey(id) if ask.head.method == Method::DELETE => Box::pin(self.remove_passkey(ask, id)).await,
+            Endpoint::Passkey(id) => Box::pin(self.rename_passkey(ask, id, intake::read(headers, body).await?)).await,
             Endpoint::RelatedOrigins => self.related_origins(),
-            Endpoint::MfaRecovery => self.renew_recovery_codes(ask).await,
+            Endpoint::MfaRecovery => Box::pin(self.renew_recovery_codes(ask)).await,
         }
     }
 
