@@ -10,7 +10,10 @@ from machine import DIR, Unfit
 from systems import ask
 
 PASSWORD = "correct horse battery staple"
-DATABASE = f"{DIR}/gateward-data/gateward.db"
+
+
+def database(config):
+    return sqlite3.connect(config.removesuffix(".gateward.toml") + "-data/gateward.db")
 
 
 def email(i):
@@ -27,7 +30,7 @@ def add(gateward, config, count):
     """So many accounts, all with the one password."""
     cmd = [gateward, "--config", config, "user", "add", email(0), "--password-stdin"]
     subprocess.run(cmd, input=PASSWORD.encode(), check=True, stdout=subprocess.DEVNULL)
-    with sqlite3.connect(DATABASE) as db:
+    with database(config) as db:
         db.execute("PRAGMA foreign_keys = ON")
         roles, phc, made = db.execute("SELECT roles, password, created_at FROM users").fetchone()
         people = [(uuid7(i).bytes, email(i)) for i in range(1, count)]
@@ -38,10 +41,10 @@ def add(gateward, config, count):
     db.close()
 
 
-def revoke(count):
+def revoke(config, count):
     """So many ended sessions that must be remembered for a day: of nobody whose token is used."""
     until = int((time.time() + 86_400) * 1000)
-    with sqlite3.connect(DATABASE) as db:
+    with database(config) as db:
         db.executemany("INSERT INTO revocations (kind, subject, until) VALUES (2, ?, ?)",
                        ((uuid7(i).bytes, until) for i in range(count)))
     db.close()

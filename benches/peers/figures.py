@@ -69,10 +69,11 @@ def proxied(rows):
 
 
 def isolation(rows):
-    found, quiet = {}, [r for r in rows if r["meanwhile"] == "quiet"]
+    found = {}
     for (name,), rs in by(rows, "meanwhile").items():
-        found[name] = {k: spread([r[k] for r in rs]) for k in ("p50", "p99", "p999", "max")}
-        found[name] |= {"asked": sum(r["n"] for r in rs), "failed": sum(r["failed"] for r in rs), "ratio": ratios(rs, quiet, "p99")}
+        found[name] = {k: spread([r[k] for r in rs]) for k in ("p50", "p99", "p999", "max", "ratio")}
+        found[name] |= {f"quiet_{k}": spread([r["quiet"][k] for r in rs]) for k in ("p50", "p99", "p999", "max")}
+        found[name] |= {"asked": sum(r["n"] for r in rs), "failed": sum(r["failed"] + r["quiet"]["failed"] for r in rs)}
     return found
 
 
@@ -88,10 +89,11 @@ def refresh(rows):
 def growth(rows):
     found = {}
     for (what,), of_curve in by(rows, "what").items():
-        sizes = {size: rs for (size,), rs in sorted(by(of_curve, "size").items())}
-        first, last = min(sizes), max(sizes)
-        points = [{"size": size, "cpu_us": spread([r["cpu_us"] for r in rs]), "pss_kb": spread([r["pss_kb"] for r in rs]),
-                   "ratio": ratios(rs, sizes[first], "cpu_us")} for size, rs in sizes.items()]
+        asked = {size: rs for (size,), rs in sorted(by([r for r in of_curve if "cpu_us" in r], "size").items())}
+        weighed = by([r for r in of_curve if "pss_kb" in r], "size")
+        first, last = min(asked), max(asked)
+        points = [{"size": size, "cpu_us": spread([r["cpu_us"] for r in rs]), "pss_kb": spread([r["pss_kb"] for r in weighed[size,]]),
+                   "ratio": ratios(rs, asked[first], "cpu_us")} for size, rs in asked.items()]
         more = points[-1]["pss_kb"]["median"] - points[0]["pss_kb"]["median"]
         found[what] = {"points": points, "bytes_each": more * 1024 / max(last - first, 1)}
     return found

@@ -1,26 +1,27 @@
 """P8: does what happens beside the traffic show in the tail of the traffic?
 
-A proxied route is asked at a fixed rate (pace.c: latencies count from when a request was due) while nothing else happens,
-and while something does. All of the gateway, its hashing thread too, shares CPU 0, which is harder than a machine that
-has a core to spare; the flood comes last on CPU 1, so that it does not slow whoever measures.
+A proxied route is asked at a fixed rate (pace.c: latencies count from when a request was due), in turn while nothing else
+happens and while something does. All of the gateway, its hashing thread too, shares CPU 0, which is harder than a machine
+that has a core to spare. On CPU 1 the paced generator and the upstream go before everything else, and the flood comes last:
+otherwise the tail is that of whoever measures.
 """
 import contextlib, http.client, os, signal, subprocess, threading, time
 
 import accounts
 from load import WRK, address, pace
-from machine import DIR, HERE, LOAD_CPU, Meter, compile_c, quiet, start, stop
-from sampling import take
+from machine import HERE, LOAD_CPU, Meter, compile_c, quiet, start, stop
+from sampling import starts, take
 from stores import Redis
-from systems import PORTS, program, running
+from systems import PORTS, program, running, settings
 
 RATE = 1000
+SPAN = 2  # seconds, of each kind in turn
 CLIENTS = 200
 PEOPLE = 1000
 OPEN_LIMITS = {"PER_IP": "4000000000/1m", "PER_ACCOUNT_IP": "4000000000/1m", "PER_ACCOUNT": "4000000000/1m"}
 
 # name: what happens meanwhile
 MEANWHILE = {
-    "quiet": "nothing",
     "flood": f"{CLIENTS} clients log in without pause; no limit stops them before the hashing queue",
     "limited": f"{CLIENTS} clients of one address log in without pause; limits as shipped",
     "scrape": "metrics are read ten times a second",
@@ -73,7 +74,7 @@ def reload(p, _):
 
 
 def rotate(_, s):
-    cmd = ["nice", "-n", "19", program(s), "--config", f"{DIR}/{s['name']}.gateward.toml", "keys", "rotate"]
+    cmd = ["nice", "-n", "19", program(s), "--config", settings(s), "keys", "rotate"]
     return again_and_again(lambda: subprocess.run(cmd, stdout=subprocess.DEVNULL, check=False), 1)
 
 
@@ -87,8 +88,15 @@ def dead_store(redis):
         os.kill(redis.p.pid, signal.SIGCONT)
 
 
-def sample(s, name, o):
-    quiet(o.patience)
+def tail(took):
+    """Of latencies in µs."""
+    took = sorted(took)
+    at = lambda q: took[int((len(took) - 1) * q)]
+    return {"n": len(took), "p50": at(0.5), "p99": at(0.99), "p999": at(0.999), "max": took[-1]}
+
+
+def sample(s, name, windows, o):
+    """Quiet and disturbed spans in turn, against one gateway; each kind's latencies together, since a tail needs many."""
     more = OPEN_LIMITS if name == "flood" else {}
     with contextlib.ExitStack() as stack:
         redis = None
@@ -96,27 +104,37 @@ def sample(s, name, o):
             redis = stack.enter_context(Redis())
             more = {"SESSIONS": redis.url}
         fill = {"flood": PEOPLE, "limited": PEOPLE}.get(name)
-        config = f"{DIR}/{s['name']}.gateward.toml"
-        between = (lambda: accounts.add(program(s), config, fill)) if fill else None
+        between = (lambda: accounts.add(program(s), settings(s), fill)) if fill else None
+        quiet(o.patience)
         p = stack.enter_context(running(s, "jwt", more, between))
         pace("jwt", RATE, 6)  # every token is known afterwards
-        doing = {"quiet": contextlib.nullcontext, "flood": flood, "limited": flood, "scrape": scrape, "reload": reload,
-                 "rotate": rotate, "store": lambda *_: dead_store(redis)}[name]
-        with doing(p, s) if name != "quiet" else contextlib.nullcontext():
-            meter = Meter(p.pid)
-            r = pace("jwt", RATE, 2 * o.secs)  # a tail needs more samples than a mean
-            used = meter.read()
-    return r | {k: used[k] for k in ("disturbed", "busy0", "busy1")}
+        doing = {"flood": flood, "limited": flood, "scrape": scrape, "reload": reload, "rotate": rotate,
+                 "store": lambda *_: dead_store(redis)}[name]
+        took, failed, meter = {"quiet": [], name: []}, {"quiet": 0, name: 0}, Meter(p.pid)
+        for _ in range(windows):
+            for now in took:
+                with doing(p, s) if now == name else contextlib.nullcontext():
+                    r = pace("jwt", RATE, SPAN)
+                took[now] += r["took"]
+                failed[now] += r["failed"]
+                time.sleep(0.5)  # what waits to be hashed is dropped, and a store that was stopped is found again
+        used = meter.read()
+    calm = tail(took["quiet"])
+    return tail(took[name]) | {"failed": failed[name], "quiet": calm | {"failed": failed["quiet"]}, "windows": windows} | {
+        k: used[k] for k in ("disturbed", "busy0", "busy1")} | {"ratio": tail(took[name])["p99"] / calm["p99"]}
 
 
 def measure(o, systems, keep):
     compile_c("pace")
-    for rnd in range(o.rounds):
-        for name in MEANWHILE:
-            row = {"part": "isolation", "meanwhile": name, "round": rnd}
-            take(o, keep, row, lambda: sample(systems["gateward"], name, o))
+    for name in MEANWHILE:
+        # The flood has a target; of the others a glimpse will do.
+        blocks = starts(o) if name == "flood" else starts(o)[:1]
+        for rounds in blocks:
+            row = {"part": "isolation", "meanwhile": name, "round": rounds[0]}
+            windows = len(rounds) if name == "flood" else max(len(rounds) // 3, 1)
+            take(o, keep, row, lambda: sample(systems["gateward"], name, windows, o))
 
 
 def told(r):
-    return (f"p50 {r['p50']:.0f} p99 {r['p99']:.0f} p99.9 {r['p999']:.0f} max {r['max']:.0f} µs of {r['n']}, failed {r['failed']}, "
-            f"cpu0 {r['busy0']:.0%} cpu1 {r['busy1']:.0%}")
+    return (f"p50 {r['p50']} p99 {r['p99']} p99.9 {r['p999']} max {r['max']} µs of {r['n']}, failed {r['failed']}; quiet p50 {r['quiet']['p50']} "
+            f"p99 {r['quiet']['p99']} p99.9 {r['quiet']['p999']}; ratio {r['ratio']:.2f}; cpu0 {r['busy0']:.0%} cpu1 {r['busy1']:.0%}")

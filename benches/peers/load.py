@@ -10,8 +10,11 @@ WRK, H2LOAD = os.environ.get("WRK", "wrk"), os.environ.get("H2LOAD", "h2load")
 class Upstream:
     """The cheapest upstream there is, on CPU 1."""
 
+    def __init__(self, first=False):
+        self.first = first
+
     def __enter__(self):
-        self.p = start([compile_c("upstream"), str(PORTS["UP"])], LOAD_CPU)
+        self.p = start([compile_c("upstream"), str(PORTS["UP"])], LOAD_CPU, first=self.first)
         try:
             wait_port(PORTS["UP"], self.p)
         except Unfit:
@@ -75,8 +78,8 @@ def handshakes(listener, seconds):
     return {"n": done, "rps": done / seconds, "errors": errors}
 
 
-def wrk(args, url, seconds, env=None, nice=0):
-    _, out = output([WRK, "-t1", f"-d{seconds}", "--latency", *args, url], LOAD_CPU, seconds + 60, env=env, nice=nice)
+def wrk(args, url, seconds, env=None):
+    _, out = output([WRK, "-t1", f"-d{seconds}", "--latency", *args, url], LOAD_CPU, seconds + 60, env=env)
     return wrk_said(out)
 
 
@@ -115,10 +118,10 @@ def h2load(args, url, seconds):
 
 
 def pace(listener, rate, seconds, connections=16):
-    """Requests at a fixed rate, whatever the answers take: latencies count from when a request was due."""
+    """Requests at a fixed rate, whatever the answers take: how many failed, and the others' latencies in µs, which count from when they were due."""
     program = os.path.join(DIR, "pace")
     cmd = [program, str(PORTS[listener.upper()]), str(rate), str(seconds), str(connections), f"{DIR}/tokens"]
-    code, out = output(cmd, LOAD_CPU, seconds + 30, nice=-10 if os.geteuid() == 0 else 0)
+    code, out = output(cmd, LOAD_CPU, seconds + 30, first=True)
     if code != 0:
         raise Unfit("pace said: " + out)
     return json.loads(out)

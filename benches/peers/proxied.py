@@ -1,14 +1,15 @@
 """P1 to P7: what does a proxied request cost, beside other proxies that do the same?
 
-Every sample starts a fresh proxy, warms it up, loads it and takes its CPU time per request. Systems are interleaved
-(A B C, then C B A), so that a drift of the machine falls on all of them; ratios are taken within a round.
+All systems of a workload stand side by side, each behind listeners of its own, and are loaded in turn: A B C, then C B A.
+One that is not loaded does nothing. So the samples of a round lie seconds apart, and whatever the machine does in the
+long run falls on all of them; ratios are taken within a round. From time to time all are started anew.
 """
-import time
+import contextlib, time
 
 from load import Idle, generate, warm_up
 from machine import Meter, Unfit, pss_kb, quiet
-from sampling import take
-from systems import running
+from sampling import starts, take
+from systems import place, running
 
 # name: (listener, how, what it is, systems)
 WORKLOADS = {
@@ -27,21 +28,20 @@ WORKLOADS = {
 }
 
 
-def sample(s, workload, o):
+# Whom a target names. The others are there for the picture, in every fourth round.
+RIVALS = {"W3": ["haproxy", "envoy-cache", "nginx-noauth", "gateward-public"], "W4": ["haproxy"], "W4p": ["haproxy"], "W5": ["haproxy"],
+          "W5p": ["haproxy"], "W6": ["haproxy"], "W7": ["nginx"]}
+SELDOM = 4
+
+
+def sample(p, s, workload, o):
     listener, how, _ = WORKLOADS[workload]
-    quiet(o.patience)
-    with running(s, listener) as p:
-        if how == "idle":
-            return idle(p, listener, o.idle)
-        authenticated = not s.get("public")
-        warm_up(how, listener, authenticated)
-        time.sleep(0.2)
-        meter = Meter(p.pid)
-        r = generate(how, listener, o.secs, authenticated)
-        used = meter.read()
-        for k in ("cpu_us", "user_us", "sys_us"):
-            used[k] /= max(r["n"], 1)
-        return r | used | {"pss_kb": pss_kb(p.pid)}
+    meter = Meter(p.pid)
+    r = generate(how, listener, o.secs, not s.get("public"))
+    used = meter.read()
+    for k in ("cpu_us", "user_us", "sys_us"):
+        used[k] /= max(r["n"], 1)
+    return r | used | {"pss_kb": pss_kb(p.pid)}
 
 
 def idle(p, listener, count):
@@ -61,11 +61,44 @@ def idle(p, listener, count):
 def measure(o, systems, keep):
     """All samples of the chosen workloads; `keep` takes each."""
     for w in o.workloads:
-        chosen = [systems[n] for n in o.peers if WORKLOADS[w][0] in systems[n]["has"]]
-        for rnd in range(o.rounds):
-            for s in chosen if rnd % 2 == 0 else chosen[::-1]:
-                row = {"part": "proxied", "workload": w, "system": s["name"], "round": rnd}
-                take(o, keep, row, lambda: sample(s, w, o))
+        listener, how, _ = WORKLOADS[w]
+        chosen = [systems[n] for n in o.peers if listener in systems[n]["has"]]
+        for rounds in starts(o):
+            (one_by_one if how == "idle" else side_by_side)(w, chosen, rounds, o, keep)
+
+
+def one_by_one(w, chosen, rounds, o, keep):
+    listener = WORKLOADS[w][0]
+    for s in chosen:
+        def sample_idle():
+            quiet(o.patience)
+            with running(s, listener) as p:
+                return idle(p, listener, o.idle)
+        take(o, keep, row(w, s, rounds[0]), sample_idle)
+
+
+def side_by_side(w, chosen, rounds, o, keep):
+    listener, how, _ = WORKLOADS[w]
+    quiet(o.patience)
+    with contextlib.ExitStack() as stack:
+        ready = []
+        for n, s in enumerate(chosen):
+            try:
+                with place(n):
+                    p = stack.enter_context(running(s, listener))
+                    warm_up(how, listener, not s.get("public"))
+                ready.append((n, s, p))
+            except (Unfit, OSError) as e:
+                keep(row(w, s, rounds[0]) | {"fail": str(e)})
+        for rnd in rounds:
+            for n, s, p in ready[::1 if rnd % 2 == 0 else -1]:
+                if rnd % SELDOM == 0 or s["name"] in ["gateward"] * (w in RIVALS) + RIVALS.get(w, []):
+                    with place(n):
+                        take(o, keep, row(w, s, rnd), lambda: sample(p, s, w, o))
+
+
+def row(w, s, rnd):
+    return {"part": "proxied", "workload": w, "system": s["name"], "round": rnd}
 
 
 def told(r):

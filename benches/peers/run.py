@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Gateward beside other proxies, and against its own targets: measures, tabulates and draws.
 
-    python3 benches/peers/run.py all --rounds 5 --secs 6      everything; rewrites figures/ and the README's table
+    python3 benches/peers/run.py all                           everything; rewrites figures/ and the README's table
     python3 benches/peers/run.py check                        does every system do the work?
     python3 benches/peers/run.py proxied --workloads W1,W3    one part: proxied isolation logins refresh growth startup instructions libraries
     python3 benches/peers/run.py report                       the tables of what was measured last; changes nothing
@@ -30,8 +30,9 @@ def options():
     a.add_argument("--parts", default=NOW, help="what `all` is made of")
     a.add_argument("--peers", default=PEERS)
     a.add_argument("--workloads", default=WORKLOADS)
-    a.add_argument("--rounds", type=int, default=3)
-    a.add_argument("--secs", type=int, default=6, help="of load for each sample")
+    a.add_argument("--rounds", type=int, default=30, help="in each of which everything is measured once, side by side")
+    a.add_argument("--fresh", type=int, default=10, help="everything is started anew after so many rounds")
+    a.add_argument("--secs", type=int, default=1, help="of load for each sample")
     a.add_argument("--idle", type=int, default=5000, help="idle connections of W8 and W8t")
     a.add_argument("--grow-to", type=int, default=1_000_000, help="leave out what is larger in `growth`")
     a.add_argument("--systems", action="append", default=[], help="more systems (TOML)")
@@ -41,8 +42,8 @@ def options():
     a.add_argument("--patience", type=float, default=60, help="seconds to wait before a sample for the machine to fall quiet")
     o = a.parse_args()
     o.peers, o.workloads, o.parts = o.peers.split(","), o.workloads.split(","), o.parts.split(",")
-    if not (1 <= o.secs <= 60 and 1 <= o.rounds <= 50 and 1 <= o.idle <= 20_000):
-        a.error("secs from 1 to 60, rounds from 1 to 50, idle from 1 to 20,000")
+    if not (1 <= o.secs <= 60 and 1 <= o.rounds <= 100 and 1 <= o.fresh and 1 <= o.idle <= 20_000):
+        a.error("secs from 1 to 60, rounds from 1 to 100, idle from 1 to 20,000")
     return o
 
 
@@ -74,8 +75,8 @@ def keeper(o):
 def measure(o, parts, known):
     lock = open(os.environ["BENCH_LOCK"], "a") if os.environ.get("BENCH_LOCK") else None
     os.sched_setaffinity(0, machine.LOAD_CPU)
-    with load.Upstream() if set(parts) - {"instructions"} else contextlib.nullcontext():
-        for part in parts:
+    for part in parts:
+        with load.Upstream(first=part == "isolation") if part != "instructions" else contextlib.nullcontext():
             if lock:
                 fcntl.flock(lock, fcntl.LOCK_EX)
             try:
@@ -95,7 +96,7 @@ def about(o, missing, known):
         said = subprocess.run([program, flag], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False).stdout.decode().split("\n")
         versions.append(version(program, said))
     return {"cpu": cpu, "cpus": os.cpu_count(), "kernel": platform.release(), "peers": versions, "missing": missing, "rounds": o.rounds,
-            "secs": o.secs}
+            "fresh": o.fresh, "secs": o.secs}
 
 
 def version(program, said):

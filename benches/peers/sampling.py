@@ -6,6 +6,12 @@ from machine import Unfit, progress
 TRIES = 3
 
 
+def starts(o, rounds=None):
+    """The rounds from one fresh start to the next."""
+    rounds = max(rounds or o.rounds, 1)
+    return [range(first, min(first + o.fresh, rounds)) for first in range(0, rounds, o.fresh)]
+
+
 def take(o, keep, row, sample):
     """Keeps what `sample` returns, together with what `row` says it is of."""
     try:

@@ -5,8 +5,19 @@ import fixtures
 from machine import DIR, HERE, PROXY_CPU, Unfit, start, stop, wait_port
 
 BASE = int(os.environ.get("BENCH_PORT", "19080"))
-PORTS = {"PLAIN": BASE, "JWT": BASE + 1, "TLS": BASE + 2, "TLSJWT": BASE + 3, "UP": BASE + 10, "REDIS": BASE + 11,
-         "ADMIN": BASE + 19}
+OWN = {"PLAIN": 0, "JWT": 1, "TLS": 2, "TLSJWT": 3, "ADMIN": 19}
+PORTS = {"UP": BASE + 10, "REDIS": BASE + 11} | {name: BASE + n for name, n in OWN.items()}
+
+
+@contextlib.contextmanager
+def place(n):
+    """Systems that run side by side have a place each: listeners of their own, before the one upstream."""
+    before = dict(PORTS)
+    PORTS.update({name: BASE + 20 * n + k for name, k in OWN.items()})
+    try:
+        yield
+    finally:
+        PORTS.update(before)
 
 
 def load(files):
@@ -30,7 +41,7 @@ def default():
 def variables(s, listener, more):
     v = {k: os.environ.get(k, d) for k, d in s["defaults"].items()}
     v |= {k: str(x) for k, x in PORTS.items()}
-    v |= {"DIR": DIR, "HERE": HERE, "ISS": fixtures.ISS, "AUD": fixtures.AUD, "KID": open(f"{DIR}/kid").read(),
+    v |= {"NAME": s["name"], "DIR": DIR, "HERE": HERE, "ISS": fixtures.ISS, "AUD": fixtures.AUD, "KID": open(f"{DIR}/kid").read(),
           # for a system that opens one listener at a time
           "PORT": str(PORTS[listener.upper()]), "SCHEME": "https" if listener.startswith("tls") else "http",
           "AUTH": "required" if listener.endswith("jwt") else "public",
@@ -69,6 +80,11 @@ def program(s):
     v = {k: os.environ.get(k, d) for k, d in s["defaults"].items()} | {"HERE": HERE}
     name = re.sub(r"@([A-Z0-9_]+)@", lambda m: v.get(m[1], m[0]), s["cmd"].split()[0])
     return shutil.which(re.sub(r"@HERE@", HERE, name))
+
+
+def settings(s):
+    """Gateward's configuration file, once it was rendered."""
+    return f"{DIR}/{s['name']}.gateward.toml"
 
 
 @contextlib.contextmanager

@@ -22,7 +22,7 @@ def machine(figures):
     share = f" CPU 0 worked for others {others['median']:.1%} of the time (at most {others['high']:.1%})." if others else ""
     noisy = " **The machine was not quiet: a trial, not figures to lean on.**" if not figures["quiet"] else ""
     left = f" {figures['left_out']} of {figures['samples']} samples left out: another job had the proxy's CPU." if figures["left_out"] else ""
-    return f"Measured on {m['cpus']} × {m['cpu']}, Linux {m['kernel']}, {m['rounds']} round{'s' * (m['rounds'] > 1)} of {m['secs']} s; beside {versions}.{missing}{share}{left}{noisy}"
+    return f"Measured on {m['cpus']} × {m['cpu']}, Linux {m['kernel']}, {m['rounds']} round{'s' * (m['rounds'] > 1)} of {m['secs']} s, all systems started anew after {m['fresh']}; beside {versions}.{missing}{share}{left}{noisy}"
 
 
 def proxied(figures):
@@ -46,11 +46,13 @@ def proxied(figures):
 def isolation(figures):
     if not figures:
         return ""
-    out = ["### P8: the tail of a proxied route, asked 1,000 times a second, while …\n",
-           "| meanwhile | p50 µs | p99 µs | over quiet | p99.9 µs | worst µs | asked | failed |\n|---|---:|---:|---:|---:|---:|---:|---:|"]
+    out = ["### P8: the tail of a proxied route, asked 1,000 times a second, while … and, in turn, while nothing happens\n",
+           "| meanwhile | p50 µs, quiet | p99 µs, quiet | over quiet | p99.9 µs, quiet | worst µs, quiet | asked | failed |\n"
+           "|---|---:|---:|---:|---:|---:|---:|---:|"]
     for n, t in figures.items():
-        out.append(f"| {MEANWHILE[n]} | {s(t['p50'])} | {s(t['p99'])} | {s(t['ratio'], 2)} | {s(t['p999'])} | {t['max']['high']:.0f} "
-                   f"| {t['asked']} | {t['failed']} |")
+        both = lambda k: f"{s(t[k])}, {s(t['quiet_' + k])}"
+        out.append(f"| {MEANWHILE[n]} | {both('p50')} | {both('p99')} | {s(t['ratio'], 2)} | {both('p999')} | {t['max']['high']}, "
+                   f"{t['quiet_max']['high']} | {t['asked']} | {t['failed']} |")
     return "\n".join(out)
 
 
