@@ -270,7 +270,11 @@ mod tests {
         drop(wait);
         wake(&hasher);
         assert_eq!(told.await.unwrap(), Err(overloaded()));
-        assert_eq!(refused.await.unwrap(), Err(overloaded()), "the task that served it goes on");
+        assert_eq!(
+            refused.await.unwrap(),
+            Err(overloaded()),
+            "the task that served it goes on"
+        );
         assert_eq!(hasher.hashed(), 0);
     }
 
