@@ -60,7 +60,7 @@ def proxied(rows):
         key = "per_conn" if "per_conn" in of_workload[0] else "cpu_us"
         table = {}
         for name, rs in sorted(systems.items(), key=lambda x: statistics.median(r[key] for r in x[1])):
-            keys = [k for k in (key, "user_us", "sys_us", "rps", "p50", "p99", "pss_kb", "busy0", "busy1") if k in rs[0]]
+            keys = [k for k in (key, "user_us", "sys_us", "rps", "pss_kb", "busy0", "busy1") if k in rs[0]]
             table[name] = {k: spread([r[k] for r in rs]) for k in keys} | {"errors": sum(r.get("errors", 0) for r in rs)}
         ours = systems.get("gateward", [])
         over = {name: ratios(ours, rs, key) for name, rs in systems.items() if name != "gateward"}
@@ -82,7 +82,7 @@ def logins(rows):
 
 
 def refresh(rows):
-    keys = ("cpu_us", "signature_us", "ratio", "rps", "p99", "store_us")
+    keys = ("cpu_us", "signature_us", "ratio", "rps", "store_us")
     return {store: {k: spread([r[k] for r in rs]) for k in keys} for (store,), rs in by(rows, "store").items()}
 
 

@@ -1,16 +1,15 @@
 """P11: does an authenticated request cost more, and how much memory is needed, as things grow?
 
 Routes, revocations, live tokens and accounts grow one at a time. A gateway of each size stands beside the others, W3 is
-asked of them in turn, and each is held against the smallest in the same round. Memory is what the process has after the
+asked of them in turn (turns.py), and each is held against the smallest in the same round. Memory is what the process has after the
 warm-up, once it stands still.
 """
 import contextlib
 
 import accounts
 from load import generate, warm_up
-from machine import DIR, Meter, Unfit, quiet, settled_pss_kb
-from proxied import SELDOM
-from sampling import starts, take
+from machine import DIR, Unfit, quiet, settled_pss_kb
+from sampling import side_by_side, starts, take_all
 from systems import place, program, running, settings
 
 SIZES = {
@@ -37,16 +36,7 @@ def prepared(s, what, size):
     return more, between, path, tokens
 
 
-def sample(p, path, tokens, o):
-    meter = Meter(p.pid)
-    r = generate("wrk-tokens", "jwt", o.secs, tokens=tokens, path=path)
-    used = meter.read()
-    if r["errors"]:
-        raise Unfit(f"{r['errors']} requests were refused")
-    return {"cpu_us": used["cpu_us"] / r["n"], "rps": r["rps"], "p99": r["p99"], "disturbed": used["disturbed"]}
-
-
-def side_by_side(gateward, what, sizes, rounds, o, keep):
+def together(gateward, what, sizes, rounds, o, keep):
     quiet(o.patience)
     with contextlib.ExitStack() as stack:
         ready = []
@@ -56,25 +46,29 @@ def side_by_side(gateward, what, sizes, rounds, o, keep):
             with place(n):
                 p = stack.enter_context(running(s, "jwt", more, between))
                 warm_up("wrk-tokens", "jwt", True, tokens, path, size if what == "tokens" else 5_000)
-            ready.append((n, size, p, path, tokens))
-        for _, size, p, *_ in ready:
+            ready.append((size, p, path, tokens))
+        for size, p, *_ in ready:
             keep({"part": "growth", "what": what, "size": size, "round": rounds[0], "pss_kb": settled_pss_kb(p.pid)})
+
+        def load(n, seconds):
+            _, _, path, tokens = ready[n]
+            with place(n):
+                r = generate("wrk-tokens", "jwt", seconds, tokens=tokens, path=path)
+            if r["errors"]:
+                raise Unfit(f"{r['errors']} requests were refused")
+            return r
         for rnd in rounds:
-            for n, size, p, path, tokens in ready[::1 if rnd % 2 == 0 else -1]:
-                # What lies between the ends is there for the picture.
-                if size in (sizes[0], sizes[-1]) or rnd % SELDOM == 0:
-                    with place(n):
-                        row = {"part": "growth", "what": what, "size": size, "round": rnd}
-                        take(o, keep, row, lambda: sample(p, path, tokens, o))
+            rows = [{"part": "growth", "what": what, "size": size, "round": rnd} for size, *_ in ready]
+            take_all(o, keep, rows, lambda: side_by_side([p for _, p, *_ in ready], load, o.secs))
 
 
 def measure(o, systems, keep):
     for what, sizes in SIZES.items():
-        for rounds in starts(o, o.rounds // 2):
-            side_by_side(systems["gateward"], what, [n for n in sizes if n <= o.grow_to], rounds, o, keep)
+        for rounds in starts(o):
+            together(systems["gateward"], what, [n for n in sizes if n <= o.grow_to], rounds, o, keep)
 
 
 def told(r):
     if "pss_kb" in r:
         return f"{r['pss_kb'] / 1024:.1f} MiB"
-    return f"{r['cpu_us']:.2f} µs a request, p99 {r['p99']:.0f} µs, for others {r['disturbed']:.1%}"
+    return f"{r['cpu_us']:.2f} µs a request, for others {r['disturbed']:.1%}"

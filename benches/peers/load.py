@@ -1,5 +1,5 @@
 """Load generators, pinned to CPU 1 and bounded in time: wrk, h2load, and our own paced one (pace.c)."""
-import json, os, re, shutil, subprocess, sys
+import json, os, re, shutil, subprocess, sys, threading
 
 from machine import DIR, HERE, LOAD_CPU, Unfit, compile_c, output, start, stop, wait_port
 from systems import PORTS
@@ -102,7 +102,7 @@ def wrk_said(out):
 
 
 def h2load(args, url, seconds):
-    log = f"/dev/shm/gwbench-h2.{os.getpid()}"
+    log = f"/dev/shm/gwbench-h2.{os.getpid()}.{threading.get_ident()}"
     if os.path.exists(log):
         os.unlink(log)
     _, out = output([H2LOAD, *args, "-D", str(seconds), "--log-file", log, url], LOAD_CPU, seconds + 60)

@@ -37,7 +37,7 @@ def sample(s, p, benches, o):
 
 def measure(o, systems, keep):
     benches, s = yardstick.program(), systems["gateward"]
-    for rounds in starts(o):
+    for rounds in starts(o, 2 * o.rounds):
         quiet(o.patience)
         with running(s, "jwt", OPEN_LIMITS, lambda: accounts.add(program(s), settings(s), PEOPLE)) as p:
             sign_in(1)

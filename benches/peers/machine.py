@@ -6,6 +6,8 @@ and system time comes from the ticks. Only processes that were started here are 
 """
 import os, resource, shutil, signal, socket, subprocess, sys, tempfile, time
 
+import turns
+
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 DIR = os.environ.get("BENCH_DIR", os.path.join(tempfile.gettempdir(), "gwbench"))
@@ -32,8 +34,10 @@ def start(cmd, cpus, env=None, log=None, first=False, last=False, **kw):
         hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
         resource.setrlimit(resource.RLIMIT_NOFILE, (min(65536, hard), hard))
     try:
-        return subprocess.Popen(cmd, stdout=kw.pop("stdout", out), stderr=kw.pop("stderr", out), preexec_fn=pre,
-                                env={**os.environ, **(env or {})}, **kw)
+        p = subprocess.Popen(cmd, stdout=kw.pop("stdout", out), stderr=kw.pop("stderr", out), preexec_fn=pre,
+                             env={**os.environ, **(env or {})}, **kw)
+        turns.joined(p)
+        return p
     finally:
         if log:
             out.close()
@@ -99,8 +103,10 @@ class Meter:
             r["busy" + c] = (b[0] - a[0]) / max(b[1] - a[1], 1)
             r["steal" + c] = (b[2] - a[2]) / max(b[1] - a[1], 1)
         # What CPU 0 did for somebody else. A process's own threads wait for each other too, so its waiting alone proves nothing.
+        elapsed = time.monotonic() - self.began
         work = (cpus["0"][3] - self.cpus["0"][3]) / max(cpus["0"][1] - self.cpus["0"][1], 1)
-        r["disturbed"] = max(0.0, work - used / 1e6 / (time.monotonic() - self.began))
+        r["share"], r["others"] = used / 1e6 / elapsed, work - used / 1e6 / elapsed
+        r["disturbed"] = max(0.0, r["others"])
         return r
 
 

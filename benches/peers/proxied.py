@@ -1,14 +1,14 @@
 """P1 to P7: what does a proxied request cost, beside other proxies that do the same?
 
-All systems of a workload stand side by side, each behind listeners of its own, and are loaded in turn: A B C, then C B A.
-One that is not loaded does nothing. So the samples of a round lie seconds apart, and whatever the machine does in the
-long run falls on all of them; ratios are taken within a round. From time to time all are started anew.
+All systems of a workload stand side by side, each behind listeners of its own, and are loaded in turn, a tenth of a second
+each (turns.py): one that is not loaded does nothing, and all see the same second. Ratios are taken within a round, which
+is so many seconds of each. From time to time all are started anew.
 """
 import contextlib, time
 
 from load import Idle, generate, warm_up
-from machine import Meter, Unfit, pss_kb, quiet
-from sampling import starts, take
+from machine import Unfit, pss_kb, quiet
+from sampling import side_by_side, starts, take, take_all
 from systems import place, running
 
 # name: (listener, how, what it is, systems)
@@ -26,22 +26,6 @@ WORKLOADS = {
     "W8t": ("tls", "idle", "idle keep-alive TLS 1.3 connections"),
     "W1c8": ("plain", "wrk8", "W1 with 8 connections"),
 }
-
-
-# Whom a target names. The others are there for the picture, in every fourth round.
-RIVALS = {"W3": ["haproxy", "envoy-cache", "nginx-noauth", "gateward-public"], "W4": ["haproxy"], "W4p": ["haproxy"], "W5": ["haproxy"],
-          "W5p": ["haproxy"], "W6": ["haproxy"], "W7": ["nginx"]}
-SELDOM = 4
-
-
-def sample(p, s, workload, o):
-    listener, how, _ = WORKLOADS[workload]
-    meter = Meter(p.pid)
-    r = generate(how, listener, o.secs, not s.get("public"))
-    used = meter.read()
-    for k in ("cpu_us", "user_us", "sys_us"):
-        used[k] /= max(r["n"], 1)
-    return r | used | {"pss_kb": pss_kb(p.pid)}
 
 
 def idle(p, listener, count):
@@ -64,20 +48,20 @@ def measure(o, systems, keep):
         listener, how, _ = WORKLOADS[w]
         chosen = [systems[n] for n in o.peers if listener in systems[n]["has"]]
         for rounds in starts(o):
-            (one_by_one if how == "idle" else side_by_side)(w, chosen, rounds, o, keep)
+            (one_by_one if how == "idle" else together)(w, chosen, rounds, o, keep)
 
 
 def one_by_one(w, chosen, rounds, o, keep):
     listener = WORKLOADS[w][0]
     for s in chosen:
-        def sample_idle():
+        def sample():
             quiet(o.patience)
             with running(s, listener) as p:
                 return idle(p, listener, o.idle)
-        take(o, keep, row(w, s, rounds[0]), sample_idle)
+        take(o, keep, row(w, s, rounds[0]), sample)
 
 
-def side_by_side(w, chosen, rounds, o, keep):
+def together(w, chosen, rounds, o, keep):
     listener, how, _ = WORKLOADS[w]
     quiet(o.patience)
     with contextlib.ExitStack() as stack:
@@ -90,11 +74,17 @@ def side_by_side(w, chosen, rounds, o, keep):
                 ready.append((n, s, p))
             except (Unfit, OSError) as e:
                 keep(row(w, s, rounds[0]) | {"fail": str(e)})
+
+        def load(number, seconds):
+            n, s, _ = ready[number]
+            with place(n):
+                return generate(how, listener, seconds, not s.get("public"))
+
+        def sample():
+            found = side_by_side([p for *_, p in ready], load, o.secs)
+            return [r | {"pss_kb": pss_kb(p.pid)} for r, (*_, p) in zip(found, ready)]
         for rnd in rounds:
-            for n, s, p in ready[::1 if rnd % 2 == 0 else -1]:
-                if rnd % SELDOM == 0 or s["name"] in ["gateward"] * (w in RIVALS) + RIVALS.get(w, []):
-                    with place(n):
-                        take(o, keep, row(w, s, rnd), lambda: sample(p, s, w, o))
+            take_all(o, keep, [row(w, s, rnd) for _, s, _ in ready], sample)
 
 
 def row(w, s, rnd):
@@ -104,6 +94,5 @@ def row(w, s, rnd):
 def told(r):
     if "per_conn" in r:
         return f"{r['per_conn']:.0f} bytes a connection"
-    latency = f"p50 {r['p50']:.0f} p99 {r['p99']:.0f} " if "p50" in r else ""
-    return (f"{r['cpu_us']:.2f} µs  {r['rps']:.0f}/s {latency}"
-            f"cpu0 {r['busy0']:.0%} cpu1 {r['busy1']:.0%} waited {r['waited']:.1%} for others {r['disturbed']:.1%} errors {r['errors']} {r.get('sock', '')}")
+    return (f"{r['cpu_us']:.2f} µs  {r['rps']:.0f}/s cpu0 {r['busy0']:.0%} cpu1 {r['busy1']:.0%} for others {r['disturbed']:.1%} "
+            f"errors {r['errors']} {r.get('sock', '')}")

@@ -1,23 +1,36 @@
 """Systems under test: their configuration rendered, started, and seen to do the work before they are measured."""
-import base64, contextlib, http.client, importlib.util, json, os, re, shlex, shutil, ssl, subprocess, tomllib
+import base64, contextlib, http.client, importlib.util, json, os, re, shlex, shutil, ssl, subprocess, threading, tomllib
 
 import fixtures
 from machine import DIR, HERE, PROXY_CPU, Unfit, start, stop, wait_port
 
 BASE = int(os.environ.get("BENCH_PORT", "19080"))
+SHARED = {"UP": 10, "REDIS": 11}
 OWN = {"PLAIN": 0, "JWT": 1, "TLS": 2, "TLSJWT": 3, "ADMIN": 19}
-PORTS = {"UP": BASE + 10, "REDIS": BASE + 11} | {name: BASE + n for name, n in OWN.items()}
+_here = threading.local()
+
+
+class Ports:
+    """Systems that stand side by side have a place each: listeners of their own, before the one upstream."""
+
+    def __getitem__(self, name):
+        return BASE + SHARED[name] if name in SHARED else BASE + OWN[name] + 20 * getattr(_here, "place", 0)
+
+    def items(self):
+        return [(name, self[name]) for name in (*SHARED, *OWN)]
+
+
+PORTS = Ports()
 
 
 @contextlib.contextmanager
 def place(n):
-    """Systems that run side by side have a place each: listeners of their own, before the one upstream."""
-    before = dict(PORTS)
-    PORTS.update({name: BASE + 20 * n + k for name, k in OWN.items()})
+    """What this thread starts and asks meanwhile is in the place of that number."""
+    before, _here.place = getattr(_here, "place", 0), n
     try:
         yield
     finally:
-        PORTS.update(before)
+        _here.place = before
 
 
 def load(files):

@@ -33,13 +33,12 @@ def proxied(figures):
             out.append("| system | bytes a connection | Gateward over it | n |\n|---|---:|---:|---:|")
             out += [f"| {n} | {s(t['per_conn'])} | {s(w['ratios'].get(n), 2)} | {t['per_conn']['n']} |" for n, t in w["systems"].items()]
             continue
-        out.append("| system | CPU µs a request | Gateward over it | user / sys µs | requests/s | p50 µs | p99 µs | MiB | errors | n |\n"
-                   "|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|")
+        out.append("| system | CPU µs a request | Gateward over it | user / sys µs | requests/s | MiB | errors | n |\n"
+                   "|---|---:|---:|---:|---:|---:|---:|---:|")
         for n, t in w["systems"].items():
             g = lambda k: t[k]["median"]
-            latency = " | ".join(f"{g(k):.0f}" if k in t else "–" for k in ("p50", "p99"))
             out.append(f"| {n} | {s(t['cpu_us'], 2)} | {s(w['ratios'].get(n), 2)} | {g('user_us'):.1f} / {g('sys_us'):.1f} | {g('rps'):.0f} "
-                       f"| {latency} | {g('pss_kb') / 1024:.1f} | {t['errors']} | {t['cpu_us']['n']} |")
+                       f"| {g('pss_kb') / 1024:.1f} | {t['errors']} | {t['cpu_us']['n']} |")
     return "\n".join(out)
 
 
@@ -64,9 +63,9 @@ def logins(f):
 def refresh(figures):
     if not figures:
         return ""
-    out = ["### P10: refresh\n", "| store | CPU µs a rotation | a signature | ratio | rotations/s | p99 µs | the store's own CPU µs |\n"
-           "|---|---:|---:|---:|---:|---:|---:|"]
-    out += [f"| {n} | {s(t['cpu_us'])} | {s(t['signature_us'])} | {s(t['ratio'], 2)} | {s(t['rps'])} | {s(t['p99'])} | {s(t['store_us'])} |"
+    out = ["### P10: refresh\n", "| store | CPU µs a rotation | a signature | ratio | rotations/s | the store's own CPU µs |\n"
+           "|---|---:|---:|---:|---:|---:|"]
+    out += [f"| {n} | {s(t['cpu_us'])} | {s(t['signature_us'])} | {s(t['ratio'], 2)} | {s(t['rps'])} | {s(t['store_us'])} |"
             for n, t in figures.items()]
     return "\n".join(out)
 
