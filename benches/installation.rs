@@ -9,6 +9,7 @@ use gateward::auth::{Auth, SignedIn};
 use gateward::config::{self, Settings};
 use gateward::model::caller::Caller;
 use gateward::model::credential::Password;
+use gateward::model::presence::Presence;
 use tempfile::TempDir;
 use tokio::runtime::{Builder, Runtime};
 
@@ -109,5 +110,6 @@ pub fn caller() -> Caller {
         user_agent: "bench".into(),
         device: None,
         request_id: "01a20390-3948-7a63-9fff-a1b4a0aef3ae".into(),
+        presence: Presence::default(),
     }
 }
