@@ -91,13 +91,11 @@ class Meter:
     def read(self):
         tasks, (user, system), cpus = schedstat(self.pid), ticks(self.pid), busy()
         user, system = user - self.ticks[0], system - self.ticks[1]
-        used = sum(on - self.tasks.get(t, (0, 0))[0] for t, (on, _) in tasks.items()) / 1e3
+        used = sum(on - self.tasks.get(t, 0) for t, on in tasks.items()) / 1e3
         if not set(self.tasks) <= set(tasks):  # a thread ended and took its figure along; the ticks still have it
             used = max(used, user + system)
-        waited = sum(off - self.tasks.get(t, (0, 0))[1] for t, (_, off) in tasks.items()) / 1e9
         share = user / max(user + system, 1)
-        r = {"cpu_us": used, "user_us": used * share, "sys_us": used * (1 - share),
-             "waited": waited / (time.monotonic() - self.began)}
+        r = {"cpu_us": used, "user_us": used * share, "sys_us": used * (1 - share)}
         for c in "01":
             a, b = self.cpus[c], cpus[c]
             r["busy" + c] = (b[0] - a[0]) / max(b[1] - a[1], 1)
@@ -111,13 +109,12 @@ class Meter:
 
 
 def schedstat(pid):
-    """Nanoseconds on a CPU, and runnable but waiting for one, by thread."""
+    """Nanoseconds on a CPU, by thread."""
     r = {}
     for p in tree(pid):
         try:
             for t in os.listdir(f"/proc/{p}/task"):
-                on, off, _ = open(f"/proc/{p}/task/{t}/schedstat").read().split()
-                r[p, t] = int(on), int(off)
+                r[p, t] = int(open(f"/proc/{p}/task/{t}/schedstat").read().split()[0])
         except FileNotFoundError:
             pass
     return r

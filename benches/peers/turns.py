@@ -50,17 +50,22 @@ def take_turns(jobs):
     threads = [threading.Thread(target=run, args=(n,)) for n in range(len(jobs))]
     for t in threads:
         t.start()
-    for n in itertools.cycle(range(len(jobs))):
-        if not any(t.is_alive() for t in threads):
-            break
-        if not threads[n].is_alive():
-            continue
-        for other in loads[:n] + loads[n + 1:]:
-            other.signal(signal.SIGSTOP)
-        loads[n].signal(signal.SIGCONT)
-        began = time.monotonic()
-        threads[n].join(TURN)
-        loads[n].ran += time.monotonic() - began
+    try:
+        for n in itertools.cycle(range(len(jobs))):
+            if not any(t.is_alive() for t in threads):
+                break
+            if not threads[n].is_alive():
+                continue
+            for other in loads[:n] + loads[n + 1:]:
+                other.signal(signal.SIGSTOP)
+            loads[n].signal(signal.SIGCONT)
+            began = time.monotonic()
+            threads[n].join(TURN)
+            loads[n].ran += time.monotonic() - began
+    finally:
+        # Whatever interrupts this leaves nobody stopped.
+        for load in loads:
+            load.signal(signal.SIGCONT)
     for result in results:
         if isinstance(result, Exception):
             raise result
