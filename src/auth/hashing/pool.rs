@@ -1,6 +1,6 @@
 //! The threads that hash: a bounded number of low priority, each with one Argon2 memory block of its own, so that a flood of logins costs a fixed share.
 //!
-//! Memory is threads × m, and beyond it that of one stored hash that asks for more: such hashes, made by other settings or another system, take turns. At most `queue` jobs wait; one that has waited two seconds, or whose caller has gone, is dropped without being
+//! Memory is threads × m, and beyond it that of one stored hash that asks for more: such hashes, made by other settings or another system, take turns. At most `queue` jobs wait; one that has waited two seconds, or a sign-in whose client has left, is dropped without being
 //! hashed. Jobs are taken in order, so when the oldest is dropped the next is looked at at once: nobody waits much longer than those two seconds.
 
 use std::collections::VecDeque;
