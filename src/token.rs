@@ -16,6 +16,7 @@ mod keyring;
 pub mod keys;
 mod mirror;
 mod pair;
+mod recent;
 pub mod refresh;
 mod revocation;
 mod ring;
@@ -243,7 +244,12 @@ impl Tokens {
     }
 
     /// Verifies an access token in the order of the contract; never waits unless revocation has to be asked for, or its key is not known here.
-    pub async fn verify(&self, token: &str, mode: RevocationMode) -> Result<Arc<Verified>, Rejected> {
+    pub async fn verify(
+        &self,
+        token: &(impl AsRef<[u8]> + ?Sized),
+        mode: RevocationMode,
+    ) -> Result<Arc<Verified>, Rejected> {
+        let token = token.as_ref();
         if token.len() > compact::MAX {
             return Err(Rejected::Invalid("too long"));
         }
@@ -364,7 +370,8 @@ impl Tokens {
     }
 
     /// A token that is not in memory. What is not good yet, or no longer, does not get there.
-    async fn first_sight(&self, token: &str) -> Result<Arc<Verified>, Rejected> {
+    async fn first_sight(&self, token: &[u8]) -> Result<Arc<Verified>, Rejected> {
+        let token = std::str::from_utf8(token).map_err(|_| Rejected::Invalid("alphabet"))?;
         let mut missing = None;
         let mut verified = verify::genuine(token, &self.expected, |kid| {
             let key = self.state.keyring.ring().verifier(kid);
@@ -380,7 +387,7 @@ impl Tokens {
         }
         let verified = Arc::new(verified?);
         verified.judge(self.state.clock.now())?;
-        self.memory.verified.keep(token, &verified);
+        self.memory.verified.keep(&verified);
         Ok(verified)
     }
 }

@@ -117,7 +117,7 @@ impl Gate {
     }
 
     /// The bearer token is nobody's business here, except that one of ours must not leak to the upstream.
-    async fn decide_beside(&self, found: &Found, knock: &Knock<'_>, bearer: &str) -> Result<Seen, (Refused, Reason)> {
+    async fn decide_beside(&self, found: &Found, knock: &Knock<'_>, bearer: &[u8]) -> Result<Seen, (Refused, Reason)> {
         let keep_authorization = found.route.forward_token || !self.is_ours(bearer).await;
         let seen = match found.route.access {
             Access::Public => {
@@ -157,14 +157,14 @@ impl Gate {
         Err((Refused::Insufficient(problem), "insufficient"))
     }
 
-    async fn is_ours(&self, bearer: &str) -> bool {
+    async fn is_ours(&self, bearer: &[u8]) -> bool {
         !matches!(
             self.tokens.verify(bearer, RevocationMode::Off).await,
             Err(Rejected::Invalid(_))
         )
     }
 
-    async fn by_bearer(&self, found: &Found, knock: &Knock<'_>, token: &str) -> Result<Seen, (Refused, Reason)> {
+    async fn by_bearer(&self, found: &Found, knock: &Knock<'_>, token: &[u8]) -> Result<Seen, (Refused, Reason)> {
         let mode = found.route.revocation;
         let who = match self.tokens.verify(token, mode).await {
             Ok(who) => who,
@@ -302,7 +302,7 @@ fn cookies<'a>(knock: &Knock<'a>) -> Result<Ours<'a>, (Refused, Reason)> {
 }
 
 /// The token of a `Bearer` credential (RFC 6750 §2.1); `None` for another scheme's, or none. More than one line is nobody's.
-fn authorization(headers: &HeaderMap) -> Result<Option<&str>, &'static str> {
+fn authorization(headers: &HeaderMap) -> Result<Option<&[u8]>, &'static str> {
     let mut lines = headers.get_all(AUTHORIZATION).iter();
     let Some(line) = lines.next() else { return Ok(None) };
     if lines.next().is_some() {
@@ -317,7 +317,7 @@ fn authorization(headers: &HeaderMap) -> Result<Option<&str>, &'static str> {
     if !scheme.eq_ignore_ascii_case(b"bearer") {
         return Ok(None);
     }
-    Ok(Some(std::str::from_utf8(rest.trim_ascii()).unwrap_or_default()))
+    Ok(Some(rest.trim_ascii()))
 }
 
 fn denied(detail: &'static str) -> (Refused, Reason) {

@@ -201,7 +201,9 @@ async fn sign_out_can_read_an_expired_or_revoked_token_but_no_forged_one() {
 async fn another_issuer_or_audience_after_a_reload_holds_for_cached_tokens_too() {
     let world = World::new(Algorithm::EdDsa).await;
     let token = world.issue();
-    world.tokens.verify(&token.jwt, RevocationMode::Cached).await.unwrap();
+    for _ in 0..3 {
+        world.tokens.verify(&token.jwt, RevocationMode::Cached).await.unwrap();
+    }
     let mut settings = world.settings.clone();
     settings.audience = vec!["other".to_owned()];
     let tokens = world.tokens.reconfigured(&settings, &world.store);

@@ -30,6 +30,8 @@ const TYPES: [&str; 2] = ["at+jwt", "application/at+jwt"];
 pub struct Verified {
     /// Who is calling.
     pub identity: Identity,
+    /// The whole of it, by which it is known.
+    pub(super) text: Arc<[u8]>,
     not_before: Timestamp,
     headers: [Option<HeaderValue>; 7],
     key: Arc<Verifier>,
@@ -58,8 +60,9 @@ impl Verified {
         Ok(())
     }
 
-    fn new(read: claims::Read, key: Arc<Verifier>) -> Result<Self, Rejected> {
+    fn new(text: &str, read: claims::Read, key: Arc<Verifier>) -> Result<Self, Rejected> {
         Ok(Self {
+            text: text.as_bytes().into(),
             headers: headers(&read.identity)?,
             identity: read.identity,
             not_before: read.not_before,
@@ -81,7 +84,7 @@ pub(super) fn genuine(
         return Err(Rejected::Invalid("type"));
     }
     let key = header.signer(&compact, find)?;
-    Verified::new(claims::read(&compact.payload()?, expected)?, key)
+    Verified::new(text, claims::read(&compact.payload()?, expected)?, key)
 }
 
 pub(super) const UNKNOWN_KEY: Rejected = Rejected::Invalid("unknown key");
