@@ -42,10 +42,43 @@ pub fn init(level: &str) -> Result<(), LogError> {
 /// `level`, under which protocol libraries are heard when they fail, or when they are named.
 fn filter(level: &str) -> Result<EnvFilter, tracing_subscriber::filter::ParseError> {
     let mut directives = level.to_owned();
+    let is_named = |library| level.split(',').any(|directive| target(directive) == library);
     for library in PROTOCOLS {
-        if level != "off" && !level.contains(library) {
+        if level != "off" && !is_named(library) {
             directives.push_str(&format!(",{library}=error"));
         }
     }
     EnvFilter::try_new(directives)
+}
+
+/// Whom a directive is about: `hyper` in `hyper=debug` and `hyper[span]=debug`. `hyper_util` is another one.
+fn target(directive: &str) -> &str {
+    directive.split(['=', '[']).next().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn directives(level: &str) -> Vec<String> {
+        let text = filter(level).unwrap().to_string();
+        text.split(',').map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn protocol_libraries_are_heard_when_they_fail_or_are_named() {
+        for level in ["info", "info,hyper_util=debug", "info,hyper::proto=debug"] {
+            let told = directives(level);
+            for library in PROTOCOLS {
+                assert!(told.contains(&format!("{library}=error")), "{level}: {told:?}");
+            }
+        }
+        for level in ["info,hyper=debug", "hyper[request]=debug,hyper=debug"] {
+            let told = directives(level);
+            assert!(told.contains(&"hyper=debug".to_owned()), "{told:?}");
+            assert!(!told.contains(&"hyper=error".to_owned()), "{told:?}");
+            assert!(told.contains(&"h2=error".to_owned()), "{told:?}");
+        }
+        assert_eq!(directives("off"), ["off"]);
+    }
 }
