@@ -11,7 +11,7 @@ from proxied import WORKLOADS
 from sampling import take
 from systems import running
 
-PROFILED = ["W1", "W3", "W5", "W5p"]
+PROFILED = ["W1", "W3", "W4p", "W5", "W5p"]
 SECONDS = 8
 # These by what they do, whoever calls them; the others by the first name in the function's own.
 BY_WORK = [("malloc", r"_rjem|rallocx|sdallocx|mallocx|tcache|arena_"), ("cryptography", r"aws_lc|aesni|ghash|gcm|EVP_|CRYPTO_"),
@@ -62,7 +62,7 @@ def sample(s, workload):
         counted = s | {"cmd": f"valgrind --tool=callgrind --instr-atstart=no --callgrind-out-file={d}/out " + s["cmd"]}
         with running(counted, listener, check=False) as p:
             time.sleep(1)
-            for _ in range(5 if how == "wrk-tokens" else 1):  # until each token was seen
+            for _ in range(8 if how == "wrk-tokens" else 1):  # until each token was seen twice
                 generate(how, listener, 3)
             control("-i", "on", p.pid)
             n = generate(how, listener, SECONDS)["n"]
