@@ -187,10 +187,14 @@ impl Browser {
         self.command("POST", "/window", json!({"handle": tab}));
     }
 
-    /// Takes one cookie of the present page's origin away.
+    /// Takes one cookie of the present page's origin away for good: the answer to what the page's own script has just asked may bring it back.
     #[track_caller]
     pub fn delete_cookie(&self, name: &str) {
-        self.command("DELETE", &format!("/cookie/{name}"), Value::Null);
+        until("the cookie stays away", || {
+            self.command("DELETE", &format!("/cookie/{name}"), Value::Null);
+            std::thread::sleep(Duration::from_millis(300));
+            (!self.cookies().iter().any(|cookie| cookie == name)).then_some(())
+        });
     }
 
     /// The names of the cookies that the present page's origin has.
