@@ -11,7 +11,7 @@ use super::verify::Verified;
 
 /// Slots that a token may be in, so many that they fill one cache line.
 const WAYS: usize = 4;
-/// Together 16,384 slots in 256 KiB for each thread that judges tokens. It holds on to 25 MB of them at most, nearly all of which the shared cache holds too.
+/// Together 16,384 slots in 256 KiB for each thread that judges tokens. It holds on to 25 MB of them at most, and to an expired one until its slot is needed.
 const SETS: usize = 4096;
 
 thread_local! {
