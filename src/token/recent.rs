@@ -2,7 +2,8 @@
 //!
 //! The shared cache keeps account of who was used when, which is written at each look: some ten places in memory for each token, all of them far apart. With
 //! thousands of tokens in turn none of them is at hand, and the way there costs more than all that is done with the token. Here a token is two places away: a
-//! slot, then the token itself. Nobody is counted and nothing is written; whoever needs a slot takes one, and who was put out is found in the shared cache.
+//! slot, then the token itself. Nobody is counted and nothing is written. Where there is no room, only now and then does one give way: of more tokens in turn
+//! than there are slots, each would otherwise put out one that is wanted sooner. Who is not here is found in the shared cache.
 
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -13,6 +14,8 @@ use super::verify::Verified;
 const WAYS: usize = 4;
 /// Together 16,384 slots in 256 KiB for each thread that judges tokens. It holds on to 25 MB of them at most, and to an expired one until its slot is needed.
 const SETS: usize = 4096;
+/// How many newcomers find no room before one of them gets it.
+const PATIENCE: usize = 8;
 
 thread_local! {
     static RECENT: RefCell<Recent> = const { RefCell::new(Recent::EMPTY) };
@@ -25,7 +28,7 @@ pub(super) fn get(cache: u64, hash: u64, text: &[u8]) -> Option<Arc<Verified>> {
 
 /// Keeps a token at hand for this thread.
 pub(super) fn keep(cache: u64, hash: u64, token: &Arc<Verified>) {
-    RECENT.with_borrow_mut(|recent| recent.keep(cache, hash, Arc::clone(token)));
+    RECENT.with_borrow_mut(|recent| recent.keep(cache, hash, token));
 }
 
 /// One thread's.
@@ -33,8 +36,8 @@ struct Recent {
     /// Whose tokens they are: what is genuine in one cache says nothing about another one, whose issuer is another.
     cache: u64,
     sets: Vec<Set>,
-    /// The way that is given up next.
-    next: usize,
+    /// How many newcomers found no room.
+    refused: usize,
 }
 
 #[derive(Clone, Default)]
@@ -51,7 +54,7 @@ impl Recent {
     const EMPTY: Self = Self {
         cache: 0,
         sets: Vec::new(),
-        next: 0,
+        refused: 0,
     };
 
     fn get(&self, cache: u64, hash: u64, text: &[u8]) -> Option<&Arc<Verified>> {
@@ -66,24 +69,32 @@ impl Recent {
             .find(|token| *token.text == *text)
     }
 
-    fn keep(&mut self, cache: u64, hash: u64, token: Arc<Verified>) {
+    fn keep(&mut self, cache: u64, hash: u64, token: &Arc<Verified>) {
         if cache != self.cache {
             *self = Self {
                 cache,
                 sets: vec![Set::default(); SETS],
-                next: 0,
+                refused: 0,
             };
         }
-        self.next = (self.next + 1) % WAYS;
-        let next = self.next;
-        if let Some(Set(slots)) = self.sets.get_mut(set_of(hash)) {
-            let free = slots.iter().position(|slot| slot.token.is_none()).unwrap_or(next);
-            if let Some(slot) = slots.get_mut(free) {
-                *slot = Slot {
-                    hash,
-                    token: Some(token),
-                };
+        let Some(Set(slots)) = self.sets.get_mut(set_of(hash)) else {
+            return;
+        };
+        let free = slots.iter().position(|slot| slot.token.is_none());
+        let way = free.unwrap_or_else(|| {
+            self.refused = self.refused.wrapping_add(1);
+            // Each of the ways in turn, once in so many times, and none of them otherwise.
+            if self.refused % PATIENCE == 0 {
+                self.refused / PATIENCE % WAYS
+            } else {
+                WAYS
             }
+        });
+        if let Some(slot) = slots.get_mut(way) {
+            *slot = Slot {
+                hash,
+                token: Some(Arc::clone(token)),
+            };
         }
     }
 }
@@ -133,13 +144,25 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn where_there_is_no_room_one_is_put_out() {
+    async fn where_there_is_no_room_one_gives_way_now_and_then() {
         let tokens = tokens(WAYS + 1).await;
-        for token in &tokens {
+        let there = || {
+            tokens
+                .iter()
+                .filter(|token| get(CACHE, 7, &token.text).is_some())
+                .count()
+        };
+        let newcomer = &tokens[WAYS];
+        for token in &tokens[..WAYS] {
             keep(CACHE, 7, token);
         }
-        let found = tokens.iter().filter(|token| get(CACHE, 7, &token.text).is_some());
-        assert_eq!(found.count(), WAYS);
-        assert!(get(CACHE, 7, &tokens[WAYS].text).is_some(), "who came last is there");
+        for _ in 1..PATIENCE {
+            keep(CACHE, 7, newcomer);
+            assert!(get(CACHE, 7, &newcomer.text).is_none());
+            assert_eq!(there(), WAYS);
+        }
+        keep(CACHE, 7, newcomer);
+        assert!(get(CACHE, 7, &newcomer.text).is_some(), "who keeps coming gets in");
+        assert_eq!(there(), WAYS);
     }
 }
