@@ -125,8 +125,7 @@ impl Auth {
             rotated_at: now,
         };
         let access = self.tokens.issue(&user, &session)?;
-        self.stores.sessions.open(&session).await?;
-        let stands = self.stores.accounts.find(user.id).await?;
+        let stands = self.stores.open_pair(&session).await?;
         if !stands.is_some_and(|account| super::lives(&session, &account.user, now)) {
             self.stores.sessions.end(id).await?;
             self.tokens.revoke(&[Revoked::Session(id)]).await?;

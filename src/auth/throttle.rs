@@ -22,10 +22,12 @@ use crate::model::caller::Caller;
 use crate::model::clock::{Clock, Timestamp};
 use crate::model::factor::Factor;
 use crate::model::user::{Email, UserId};
-use crate::store::ephemeral::{Count, EphemeralStore};
+use crate::store::ephemeral::{Count, Counter, EphemeralStore};
 
-/// How long a source stays known to an account after a sign-in.
-const KNOWN_FOR: Duration = Duration::from_secs(90 * 24 * 60 * 60);
+/// In seconds.
+const DAY: u64 = 24 * 60 * 60;
+/// How long a source stays known to an account after a sign-in, at least.
+const KNOWN_FOR: Duration = Duration::from_secs(90 * DAY);
 /// How many codes one second step takes.
 const TRIES_OF_A_STEP: Rate = Rate {
     count: 5,
@@ -123,11 +125,12 @@ impl Throttle {
         device: Option<Device>,
     ) -> Result<(), AuthError> {
         if let Some(device) = device {
-            self.count(format!("limit:device:{device}"), self.limits.per_account_ip)
-                .await?;
-            return self
-                .count(format!("limit:device-long:{device}"), self.limits.per_account)
-                .await;
+            let [brief, long] = ["device", "device-long"].map(|word| format!("limit:{word}:{device}"));
+            let limits = [
+                counter(&brief, self.limits.per_account_ip),
+                counter(&long, self.limits.per_account),
+            ];
+            return self.count(&limits).await;
         }
         let source = source(caller.ip);
         let AccountKey(account) = account;
@@ -137,44 +140,49 @@ impl Throttle {
             Door::Letter => "letter",
             Door::Link => "link",
         };
-        self.admit_source(caller).await?;
-        self.count(format!("limit:{word}:{account}:{source}"), self.limits.per_account_ip)
-            .await?;
-        if self.is_known(account, source).await {
-            return Ok(());
-        }
-        self.count(format!("limit:{word}:{account}"), self.limits.per_account)
-            .await
+        let from_here = source_key(source);
+        let to_it_from_here = format!("limit:{word}:{account}:{source}");
+        let to_it = format!("limit:{word}:{account}");
+        let known = known_key(account, source);
+        self.count(&[
+            counter(&from_here, self.limits.per_ip),
+            counter(&to_it_from_here, self.limits.per_account_ip),
+            Counter {
+                except: Some(&known),
+                ..counter(&to_it, self.limits.per_account)
+            },
+        ])
+        .await
     }
 
     /// Counts one attempt of a source that does not name an account.
     pub(super) async fn admit_source(&self, caller: &Caller) -> Result<(), AuthError> {
-        self.count(format!("limit:ip:{}", source(caller.ip)), self.limits.per_ip)
+        self.count(&[counter(&source_key(source(caller.ip)), self.limits.per_ip)])
             .await
     }
 
     /// Counts one challenge for a passkey. It is no attempt yet, and pages ask for one before anybody does anything: it uses up no attempts.
     pub(super) async fn admit_question(&self, caller: &Caller) -> Result<(), AuthError> {
-        self.count(format!("limit:question:{}", source(caller.ip)), self.limits.per_ip)
-            .await
+        let key = format!("limit:question:{}", source(caller.ip));
+        self.count(&[counter(&key, self.limits.per_ip)]).await
     }
 
     /// Counts one code tried in a second step.
     pub(super) async fn admit_to_step(&self, step: &str) -> Result<(), AuthError> {
-        self.count(format!("limit:{step}"), TRIES_OF_A_STEP).await
+        self.count(&[counter(&format!("limit:{step}"), TRIES_OF_A_STEP)]).await
     }
 
     /// Counts one code tried for an account: however many second steps are begun, this is how many guesses there are.
     /// A device that the account knows has as many of its own.
     pub(super) async fn admit_code(&self, user: UserId, device: Option<Device>) -> Result<(), AuthError> {
-        self.count(format!("limit:code:{user}{}", of(device)), self.limits.per_account_code)
-            .await
+        let key = format!("limit:code:{user}{}", of(device));
+        self.count(&[counter(&key, self.limits.per_account_code)]).await
     }
 
     /// Counts one code tried in a row, without a right one between: the counter of the factor names the row, and moves with every code that is taken.
     pub(super) async fn admit_in_a_row(&self, factor: &Factor, device: Option<Device>) -> Result<(), AuthError> {
         let key = format!("limit:row:{}:{}{}", factor.id, factor.counter, of(device));
-        self.count(key, TRIES_IN_A_ROW).await
+        self.count(&[counter(&key, TRIES_IN_A_ROW)]).await
     }
 
     /// Whether one more letter may go to an address that anybody can name. Too many are not refused but left out, so that the answer stays the same;
@@ -182,65 +190,82 @@ impl Throttle {
     pub(super) async fn may_write(&self, caller: &Caller, account: &AccountKey, device: Option<Device>) -> bool {
         let known = self.knows(caller, account).await || device.is_some();
         let AccountKey(account) = account;
-        let within = self.count(format!("limit:letters:{account}"), LETTERS).await;
+        let key = format!("limit:letters:{account}");
+        let within = self.count(&[counter(&key, LETTERS)]).await;
         known || within.is_ok()
     }
 
     /// Whether the source has signed in to the account before.
+    ///
+    /// When the store cannot tell, the source is a stranger.
     pub(super) async fn knows(&self, caller: &Caller, AccountKey(account): &AccountKey) -> bool {
-        self.is_known(account, source(caller.ip)).await
+        let key = known_key(account, source(caller.ip));
+        self.store.remembers(&key, self.clock.now()).await.unwrap_or(false)
     }
 
-    /// Remembers that the source has signed in to the account. Best effort: a sign-in does not fail over it.
+    /// Remembers that the source has signed in to the account. Best effort: a sign-in does not fail over it. To the end of a day (UTC), so that further
+    /// sign-ins of that day have nothing to write.
     pub(super) async fn remember(&self, caller: &Caller, AccountKey(account): &AccountKey) {
-        let until = self.clock.now().plus(KNOWN_FOR);
+        let days = self.clock.now().plus(KNOWN_FOR).as_secs() / DAY;
+        let until = Timestamp::from_secs((days + 1) * DAY);
         if let Err(error) = self.store.remember(&known_key(account, source(caller.ip)), until).await {
             tracing::warn!(%error, "a source could not be remembered as known to an account");
         }
     }
 
-    /// When the store cannot tell, the source is a stranger: the limit then holds for it as well.
-    async fn is_known(&self, account: &str, source: IpAddr) -> bool {
-        let key = known_key(account, source);
-        self.store.remembers(&key, self.clock.now()).await.unwrap_or(false)
-    }
-
-    async fn count(&self, key: String, rate: Rate) -> Result<(), AuthError> {
+    /// Counts one attempt with one counter after the other, up to the first that refuses.
+    async fn count(&self, counters: &[Counter<'_>]) -> Result<(), AuthError> {
         let now = self.clock.now();
-        let count = match self.store.count(&key, rate.per, now).await {
-            Ok(count) => count,
-            // The store's own room logs and counts its failures.
-            Err(_) => self.count_here(key, rate, now),
+        let refused = match self.store.admit(counters, now).await {
+            Ok(refused) => refused,
+            // The store's own room logs and counts its failures. Every source is a stranger then: the limit for all of them together holds for it as well.
+            Err(_) => counters.iter().find_map(|counter| {
+                let count = self.count_here(counter, now);
+                (count.count > counter.most).then_some(count)
+            }),
         };
-        if count.count <= rate.count {
-            return Ok(());
-        }
-        let retry_after = count.resets_at.since(now).max(Duration::from_secs(1));
-        Err(AuthError::RateLimited { retry_after })
+        refused.map_or(Ok(()), |count| {
+            let retry_after = count.resets_at.since(now).max(Duration::from_secs(1));
+            Err(AuthError::RateLimited { retry_after })
+        })
     }
 
-    fn count_here(&self, key: String, rate: Rate, now: Timestamp) -> Count {
+    fn count_here(&self, counter: &Counter<'_>, now: Timestamp) -> Count {
         let mut local = self.local.lock().unwrap_or_else(PoisonError::into_inner);
         if local.len() >= LOCAL_CAP {
             local.retain(|_, count| count.resets_at > now);
         }
         let fresh = Count {
             count: 0,
-            resets_at: now.plus(rate.per),
+            resets_at: now.plus(counter.window),
         };
-        if local.len() >= LOCAL_CAP && !local.contains_key(&key) {
+        if local.len() >= LOCAL_CAP && !local.contains_key(counter.key) {
             return Count {
                 count: u32::MAX,
                 ..fresh
             };
         }
-        let count = local.entry(key).or_insert(fresh);
+        let count = local.entry(counter.key.to_owned()).or_insert(fresh);
         if count.resets_at <= now {
             *count = fresh;
         }
         count.count = count.count.saturating_add(1);
         *count
     }
+}
+
+/// One that keeps to a rate, whoever it concerns.
+fn counter(key: &str, rate: Rate) -> Counter<'_> {
+    Counter {
+        key,
+        window: rate.per,
+        most: rate.count,
+        except: None,
+    }
+}
+
+fn source_key(source: IpAddr) -> String {
+    format!("limit:ip:{source}")
 }
 
 /// The part of a counter's name that is a device's.
@@ -351,6 +376,18 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_source_stays_known_to_the_end_of_the_ninetieth_day() {
+        let gate = gate(9, 9, 9).await;
+        let (caller, ada) = (caller_at("192.0.2.1"), AccountKey::of_typed(ADA));
+        gate.throttle.remember(&caller, &ada).await;
+        let left = DAY - gate.clock.now().plus(KNOWN_FOR).as_secs() % DAY;
+        gate.clock.advance(KNOWN_FOR + Duration::from_secs(left - 1));
+        assert!(gate.throttle.knows(&caller, &ada).await);
+        gate.clock.advance(Duration::from_secs(1));
+        assert!(!gate.throttle.knows(&caller, &ada).await);
+    }
+
+    #[tokio::test]
     async fn what_a_source_does_beyond_its_limit_uses_up_nobody_elses() {
         let gate = gate(9, 1, 2).await;
         for _ in 0..5 {
@@ -376,16 +413,15 @@ mod tests {
         let gate = gate(9, 9, 9).await;
         let now = gate.clock.now();
         for number in 0..LOCAL_CAP {
-            gate.throttle.count_here(number.to_string(), rate(1, 60), now);
+            let key = number.to_string();
+            gate.throttle.count_here(&counter(&key, rate(1, 60)), now);
         }
-        let surplus = gate.throttle.count_here("one more".to_owned(), rate(1, 60), now);
+        let surplus = gate.throttle.count_here(&counter("one more", rate(1, 60)), now);
         assert!(surplus.count > 1);
-        assert_eq!(gate.throttle.count_here("7".to_owned(), rate(1, 60), now).count, 2);
+        assert_eq!(gate.throttle.count_here(&counter("7", rate(1, 60)), now).count, 2);
         let later = now.plus(Duration::from_secs(61));
         assert_eq!(
-            gate.throttle
-                .count_here("one more".to_owned(), rate(1, 60), later)
-                .count,
+            gate.throttle.count_here(&counter("one more", rate(1, 60)), later).count,
             1
         );
     }

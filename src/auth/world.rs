@@ -23,7 +23,7 @@ use crate::model::proof::Proof;
 use crate::model::secret::Secret;
 use crate::model::session::{Amr, Session, SessionId, TokenId};
 use crate::model::user::{Epoch, User, UserId};
-use crate::store::ephemeral::{Count, Cursor, EphemeralStore, News, Revocation};
+use crate::store::ephemeral::{Count, Counter, Cursor, EphemeralStore, News, Revocation};
 use crate::store::sessions::{Bookmark, Page, Rotate, Rotation, SessionStore};
 use crate::store::{StoreError, Stores};
 use crate::telemetry::{Audit, Metrics};
@@ -430,6 +430,9 @@ impl EphemeralStore for Switched<dyn EphemeralStore> {
     }
     async fn count(&self, key: &str, window: Duration, now: Timestamp) -> Result<Count, StoreError> {
         self.up()?.count(key, window, now).await
+    }
+    async fn admit(&self, counters: &[Counter<'_>], now: Timestamp) -> Result<Option<Count>, StoreError> {
+        self.up()?.admit(counters, now).await
     }
     async fn remember(&self, key: &str, until: Timestamp) -> Result<(), StoreError> {
         self.up()?.remember(key, until).await

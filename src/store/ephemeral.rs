@@ -60,6 +60,19 @@ pub struct Count {
     pub resets_at: Timestamp,
 }
 
+/// A counter that an attempt has to pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Counter<'a> {
+    /// Its name.
+    pub key: &'a str,
+    /// How long it lives from its first count.
+    pub window: Duration,
+    /// How many attempts it lets pass in that time.
+    pub most: u32,
+    /// A remembered name that it does not concern: it is then left as it is.
+    pub except: Option<&'a str>,
+}
+
 /// Revocations, counters, and who is known where.
 #[async_trait]
 pub trait EphemeralStore: Send + Sync + std::fmt::Debug {
@@ -72,6 +85,21 @@ pub trait EphemeralStore: Send + Sync + std::fmt::Debug {
     async fn follow(&self, after: &Cursor, wait: Duration) -> Result<News, StoreError>;
     /// Adds one to the counter named `key`; a counter lives for one window from its first count.
     async fn count(&self, key: &str, window: Duration, now: Timestamp) -> Result<Count, StoreError>;
+    /// Counts an attempt with one counter after the other, up to the first that does not let it pass: how that one stands. `None`: all let it pass.
+    async fn admit(&self, counters: &[Counter<'_>], now: Timestamp) -> Result<Option<Count>, StoreError> {
+        for counter in counters {
+            if let Some(name) = counter.except
+                && self.remembers(name, now).await?
+            {
+                continue;
+            }
+            let count = self.count(counter.key, counter.window, now).await?;
+            if count.count > counter.most {
+                return Ok(Some(count));
+            }
+        }
+        Ok(None)
+    }
     /// Remembers a name until a moment; of two moments, until the later one.
     async fn remember(&self, key: &str, until: Timestamp) -> Result<(), StoreError>;
     /// Whether a name is remembered.

@@ -1,7 +1,6 @@
-//! A session and the account behind it, which a refresh reads together.
+//! A session and the account behind it, which a refresh reads together, and of which a sign-in keeps the one and reads the other.
 //!
-//! Where one file keeps both, one question finds both: a trip to SQLite's thread costs about as much as a sixth of a signature. Elsewhere the one is asked
-//! for after the other.
+//! Where one file keeps both, that is one call: a trip to SQLite's thread costs about as much as a sixth of a signature. Elsewhere it is two.
 
 use async_trait::async_trait;
 
@@ -17,6 +16,8 @@ pub type Pair = (Session, Option<Account>);
 pub trait PairStore: Send + Sync + std::fmt::Debug {
     /// Both as they stand at one moment. `None`: no such session.
     async fn find_pair(&self, id: SessionId) -> Result<Option<Pair>, StoreError>;
+    /// Keeps a new session, then reads the account of its user. `None`: there is no such user.
+    async fn open_pair(&self, session: &Session) -> Result<Option<Account>, StoreError>;
 }
 
 impl Stores {
@@ -33,5 +34,17 @@ impl Stores {
         };
         let account = self.accounts.find(session.user).await?;
         Ok(Some((session, account)))
+    }
+
+    /// Keeps a new session, then reads the account of its user as it stands once the session can be found. `None`: there is no such user.
+    ///
+    /// # Errors
+    /// When a store that is asked does not answer. The session may have been kept by then.
+    pub async fn open_pair(&self, session: &Session) -> Result<Option<Account>, StoreError> {
+        if let Some(pairs) = &self.pairs {
+            return pairs.open_pair(session).await;
+        }
+        self.sessions.open(session).await?;
+        self.accounts.find(session.user).await
     }
 }

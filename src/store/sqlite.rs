@@ -124,11 +124,11 @@ impl Sqlite {
         Ok(rows)
     }
 
-    /// One statement that changes rows and returns what it has just written itself. It commits by its own, at the end of which `fetch` sees to it, so it
-    /// takes one trip to the connection's thread where a transaction takes three.
-    async fn upsert<T: FromColumns>(&self, statement: Query<'_>) -> Result<Vec<T>, StoreError> {
+    /// Statements that change rows and commit by themselves, with all that they return: one trip to the connection's thread, where a transaction from here
+    /// takes three. A value that can be of no use must not undo them: what they return is what they have just written, or was read before.
+    async fn in_one_trip<T: FromColumns>(&self, statements: Query<'_>) -> Result<Vec<T>, StoreError> {
         let mut turn = self.turn().await?;
-        let rows = fetch(turn.connection(), statement)
+        let rows = fetch(turn.connection(), statements)
             .await
             .map_err(|error| error.of(self.store))?;
         turn.keep();

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::StoreError;
 use super::accounts::{AccountStore, Added, Moved, StoredKey};
-use super::ephemeral::{Count, Cursor, EphemeralStore, News, Revocation};
+use super::ephemeral::{Count, Counter, Cursor, EphemeralStore, News, Revocation};
 use super::factors::{Advance, Attached, Detached, FactorStore};
 use super::outbox::{Letter, Outbox};
 use super::pair::{Pair, PairStore};
@@ -301,6 +301,10 @@ impl<S: PairStore> PairStore for Watched<S> {
     async fn find_pair(&self, id: SessionId) -> Result<Option<Pair>, StoreError> {
         self.watch.call(self.backend.find_pair(id)).await
     }
+
+    async fn open_pair(&self, session: &Session) -> Result<Option<Account>, StoreError> {
+        self.watch.call(self.backend.open_pair(session)).await
+    }
 }
 
 #[async_trait]
@@ -322,6 +326,10 @@ impl<S: EphemeralStore> EphemeralStore for Watched<S> {
 
     async fn count(&self, key: &str, window: Duration, now: Timestamp) -> Result<Count, StoreError> {
         self.watch.call(self.backend.count(key, window, now)).await
+    }
+
+    async fn admit(&self, counters: &[Counter<'_>], now: Timestamp) -> Result<Option<Count>, StoreError> {
+        self.watch.call(self.backend.admit(counters, now)).await
     }
 
     async fn remember(&self, key: &str, until: Timestamp) -> Result<(), StoreError> {

@@ -112,6 +112,7 @@ macro_rules! sessions_contract {
                 sessions::{
                     a_session_comes_back_as_it_was,
                     a_session_is_found_with_the_account_behind_it,
+                    a_session_is_kept_and_the_account_behind_it_is_as_it_stands_then,
                     the_current_generation_rotates,
                     the_previous_generation_repeats_inside_the_window,
                     the_previous_generation_is_replaced_after_the_window,
@@ -153,6 +154,8 @@ macro_rules! sessions_contract {
                     a_counter_lives_for_one_window_from_its_first_count,
                     counters_do_not_know_each_other,
                     racers_each_count_once,
+                    an_attempt_is_counted_up_to_the_first_counter_that_refuses,
+                    a_counter_leaves_out_whom_it_does_not_concern,
                     a_name_is_remembered_until_the_later_moment,
                     a_kept_value_is_taken_once,
                     a_kept_value_is_replaced_and_ends,

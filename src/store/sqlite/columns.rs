@@ -6,6 +6,7 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{Decode, Row, Sqlite, Type};
 use uuid::Uuid;
 
+use super::ephemeral::Counted;
 use crate::config::Algorithm;
 use crate::model::clock::Timestamp;
 use crate::model::credential::{Account, PasswordHash};
@@ -300,13 +301,15 @@ impl FromColumns for Revocation {
     }
 }
 
-impl FromColumns for Count {
+impl FromColumns for Counted {
     fn from_columns(row: &SqliteRow) -> Result<Self, Unreadable> {
         let columns = Columns::of("counter", row);
-        Ok(Self {
+        let count = Count {
             count: columns.number("count")?,
             resets_at: columns.moment("resets_at")?,
-        })
+        };
+        let refuses = columns.number("refuses")? == 1;
+        Ok(Self { count, refuses })
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use serde_json::json;
-use sqlx::{SqliteConnection, query};
+use sqlx::{AssertSqlSafe, SqliteConnection, query};
 use tokio::sync::futures::Notified;
 use tokio::time::{Instant, sleep};
 
@@ -19,7 +19,7 @@ use crate::model::clock::Timestamp;
 use crate::model::session::{SessionId, TokenId};
 use crate::model::user::UserId;
 use crate::store::StoreError;
-use crate::store::ephemeral::{Count, Cursor, EphemeralStore, News, Revocation, Revoked};
+use crate::store::ephemeral::{Count, Counter, Cursor, EphemeralStore, News, Revocation, Revoked};
 
 /// How often a follower asks whether another process has changed the file.
 const POLL: Duration = Duration::from_millis(50);
@@ -73,28 +73,28 @@ impl EphemeralStore for Sqlite {
     }
 
     async fn count(&self, key: &str, window: Duration, now: Timestamp) -> Result<Count, StoreError> {
-        // The counter stops at what a u32 holds.
-        let upsert = query(
-            "INSERT INTO counters (name, count, resets_at) VALUES (?1, 1, ?3)
-             ON CONFLICT (name) DO UPDATE SET
-                 count = CASE WHEN resets_at <= ?2 THEN 1 ELSE min(count + 1, 4294967295) END,
-                 resets_at = CASE WHEN resets_at <= ?2 THEN ?3 ELSE resets_at END
-             RETURNING count, resets_at",
-        )
-        .bind(key)
-        .bind(millis(now))
-        .bind(millis(now.plus(window)));
-        let mut counts = self.upsert(upsert).await?;
-        counts.pop().ok_or_else(|| StoreError::Damaged {
+        let counter = Counter {
+            key,
+            window,
+            most: u32::MAX,
+            except: None,
+        };
+        let last = self.count_in_turn(&[counter], now).await?;
+        last.map(|counted| counted.count).ok_or_else(|| StoreError::Damaged {
             store: self.store,
             what: "a counter that does not count".to_owned(),
         })
     }
 
+    async fn admit(&self, counters: &[Counter<'_>], now: Timestamp) -> Result<Option<Count>, StoreError> {
+        let last = self.count_in_turn(counters, now).await?;
+        Ok(last.filter(|counted| counted.refuses).map(|counted| counted.count))
+    }
+
     async fn remember(&self, key: &str, until: Timestamp) -> Result<(), StoreError> {
         let upsert = query(
             "INSERT INTO remembered (name, until) VALUES (?1, ?2)
-             ON CONFLICT (name) DO UPDATE SET until = max(until, excluded.until)",
+             ON CONFLICT (name) DO UPDATE SET until = excluded.until WHERE excluded.until > until",
         )
         .bind(key)
         .bind(millis(until));
@@ -158,7 +158,28 @@ impl EphemeralStore for Sqlite {
     }
 }
 
+/// A counter after it has counted.
+pub(super) struct Counted {
+    pub(super) count: Count,
+    /// It does not let the attempt pass.
+    pub(super) refuses: bool,
+}
+
 impl Sqlite {
+    /// Counts with one counter after the other, up to the first that refuses; the last one that counted. All in one trip to the connection's thread, and
+    /// one commit: a sign-in has three of them to pass, before anything else.
+    async fn count_in_turn(&self, counters: &[Counter<'_>], now: Timestamp) -> Result<Option<Counted>, StoreError> {
+        let mut statement = query(AssertSqlSafe(counting(counters.len()))).bind(millis(now));
+        for counter in counters {
+            statement = statement
+                .bind(counter.key)
+                .bind(millis(now.plus(counter.window)))
+                .bind(i64::from(counter.most))
+                .bind(counter.except);
+        }
+        Ok(self.in_one_trip(statement).await?.pop())
+    }
+
     /// Repeats a statement that deletes some of what is over by `now` (?1) until nothing is left or a sixth of a call's time is gone, giving other
     /// writers their turn in between.
     pub(super) async fn purge_in_turns(
@@ -273,6 +294,27 @@ impl Place {
         let sequence = sequence.parse().ok()?;
         (stream == end.stream && (0..=end.sequence).contains(&sequence)).then_some(sequence)
     }
+}
+
+/// The statements that count with so many counters in turn. Of each of them `?1` is now, and four values are its own; each looks for itself whether one
+/// before it has refused. A counter stops at what a u32 holds.
+fn counting(counters: usize) -> String {
+    let mut statements = String::from("BEGIN IMMEDIATE;");
+    let mut passed = String::new();
+    for number in 0..counters {
+        let [name, resets_at, most, except] = [2, 3, 4, 5].map(|value| format!("?{}", 4 * number + value));
+        let excepted = format!("EXISTS (SELECT 1 FROM remembered WHERE name = {except} AND until > ?1)");
+        statements += &format!(
+            "INSERT INTO counters (name, count, resets_at) SELECT {name}, 1, {resets_at} WHERE NOT {excepted}{passed}
+             ON CONFLICT (name) DO UPDATE SET
+                 count = CASE WHEN resets_at <= ?1 THEN 1 ELSE min(count + 1, 4294967295) END,
+                 resets_at = CASE WHEN resets_at <= ?1 THEN {resets_at} ELSE resets_at END
+             RETURNING count, resets_at, count > {most} AS refuses;"
+        );
+        passed +=
+            &format!(" AND ({excepted} OR NOT EXISTS (SELECT 1 FROM counters WHERE name = {name} AND count > {most}))");
+    }
+    statements + "COMMIT"
 }
 
 /// Revocations as JSON, one array each: kind, subject in hex, moment of a user's, until.

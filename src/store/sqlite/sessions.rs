@@ -15,6 +15,7 @@ use super::Durability::{Lax, Synced};
 use super::columns::{bytes, millis, words};
 use super::{Query, Sqlite};
 use crate::model::clock::Timestamp;
+use crate::model::credential::Account;
 use crate::model::session::{Amr, Generation, Session, SessionId};
 use crate::model::user::{Epoch, UserId};
 use crate::store::StoreError;
@@ -130,6 +131,13 @@ impl PairStore for Sqlite {
         );
         self.read_one(both.bind(bytes(id.0))).await
     }
+
+    /// The second statement sees what was committed before the first one or by it, whoever committed it.
+    async fn open_pair(&self, session: &Session) -> Result<Option<Account>, StoreError> {
+        let accounts = self.in_one_trip(insert(session, INSERT_AND_READ)).await?;
+        self.endure(Synced).await?;
+        Ok(accounts.into_iter().next())
+    }
 }
 
 impl Sqlite {
@@ -165,6 +173,8 @@ impl Sqlite {
 
 /// A new session, whose id nobody has.
 const INSERT: &str = insert_session!("");
+/// The same, and who it is of.
+const INSERT_AND_READ: &str = insert_session!("; SELECT * FROM users WHERE id = ?2");
 /// One of another store, unless the one that is here is of the same generation or a later one.
 const UNLESS_AS_FAR: &str = insert_session!(
     " ON CONFLICT (id) DO UPDATE SET

@@ -7,7 +7,7 @@ use std::time::Duration;
 use gateward::model::clock::Timestamp;
 use gateward::model::session::{SessionId, TokenId};
 use gateward::model::user::UserId;
-use gateward::store::ephemeral::{Cursor, EphemeralStore, News, Revocation, Revoked};
+use gateward::store::ephemeral::{Counter, Cursor, EphemeralStore, News, Revocation, Revoked};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
@@ -272,6 +272,61 @@ pub(super) async fn racers_each_count_once(bed: &impl Bed) {
     }
     let counts: BTreeSet<u32> = racers.join_all().await.into_iter().collect();
     assert_eq!(counts, (1..=100).collect());
+}
+
+pub(super) async fn an_attempt_is_counted_up_to_the_first_counter_that_refuses(bed: &impl Bed) {
+    let store = bed.open().await.ephemeral;
+    let counters = [counter("here", 3), counter("there", 2), counter("everywhere", 9)];
+    assert_eq!(store.admit(&counters, START).await.unwrap(), None);
+    assert_eq!(store.admit(&counters, START.plus(SECOND)).await.unwrap(), None);
+    // The second refuses, then the first of them.
+    for count in [3, 4] {
+        let refused = store.admit(&counters, START.plus(SECOND)).await.unwrap().unwrap();
+        assert_eq!((refused.count, refused.resets_at), (count, START.plus(MINUTE)));
+    }
+    let counted = async |key| store.count(key, MINUTE, START.plus(SECOND)).await.unwrap().count - 1;
+    assert_eq!(
+        (
+            counted("here").await,
+            counted("there").await,
+            counted("everywhere").await
+        ),
+        (4, 3, 2)
+    );
+    assert_eq!(store.admit(&counters, START.plus(MINUTE)).await.unwrap(), None);
+    assert_eq!(store.admit(&[], START).await.unwrap(), None);
+}
+
+pub(super) async fn a_counter_leaves_out_whom_it_does_not_concern(bed: &impl Bed) {
+    let store = bed.open().await.ephemeral;
+    let counters = [
+        counter("here", 9),
+        Counter {
+            except: Some("ada@10.0.0.1"),
+            ..counter("strangers", 1)
+        },
+        counter("last", 9),
+    ];
+    assert_eq!(store.admit(&counters, START).await.unwrap(), None);
+    assert_eq!(store.admit(&counters, START).await.unwrap().unwrap().count, 2);
+    store.remember("ada@10.0.0.1", START.plus(SECOND)).await.unwrap();
+    assert_eq!(
+        store.admit(&counters, START).await.unwrap(),
+        None,
+        "though it has counted too many"
+    );
+    let later = store.admit(&counters, START.plus(SECOND)).await.unwrap();
+    assert_eq!(later.unwrap().count, 3, "not the one that it did not concern");
+    assert_eq!(store.count("last", MINUTE, START).await.unwrap().count, 3);
+}
+
+fn counter(key: &str, most: u32) -> Counter<'_> {
+    Counter {
+        key,
+        window: MINUTE,
+        most,
+        except: None,
+    }
 }
 
 pub(super) async fn a_stream_has_a_name_of_its_own(bed: &impl Bed) {

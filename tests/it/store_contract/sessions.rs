@@ -83,6 +83,23 @@ pub(super) async fn a_session_is_found_with_the_account_behind_it(bed: &impl Bed
     assert_eq!(found(SessionId(fresh_id())).await, None);
 }
 
+pub(super) async fn a_session_is_kept_and_the_account_behind_it_is_as_it_stands_then(bed: &impl Bed) {
+    let stores = bed.open().await;
+    let owner = account("ada@example.com");
+    stores.accounts.add(&owner).await.unwrap();
+    for disabled_at in [None, Some(START)] {
+        stores.accounts.set_disabled(owner.user.id, disabled_at).await.unwrap();
+        let session = session(owner.user.id, START);
+        let behind_it = stores.open_pair(&session).await.unwrap().unwrap();
+        assert_eq!(behind_it.user.disabled_at, disabled_at);
+        assert_eq!(behind_it.password.as_str(), owner.password.as_str());
+        assert_eq!(stored(&stores.sessions, &session).await, Some(session));
+    }
+    let nobodys = session(UserId(fresh_id()), START);
+    assert!(stores.open_pair(&nobodys).await.unwrap().is_none());
+    assert_eq!(stored(&stores.sessions, &nobodys).await, Some(nobodys));
+}
+
 fn told(account: Account) -> (User, String) {
     (account.user, account.password.as_str().to_owned())
 }
