@@ -75,12 +75,18 @@ impl Hasher {
         Ok(hasher)
     }
 
-    fn without_threads(rules: &PasswordRules, metrics: Arc<Metrics>) -> std::io::Result<Self> {
+    /// With nobody to do the work.
+    pub(super) fn without_threads(rules: &PasswordRules, metrics: Arc<Metrics>) -> std::io::Result<Self> {
         let params = Params::new(rules.memory_kib, rules.iterations, rules.lanes, Some(TAG_LEN))
             .map_err(|e| std::io::Error::new(std::io::ErrorKind::InvalidInput, e.to_string()))?;
         let share = u64::from(rules.memory_kib) * 1024;
         let pool = Arc::new(Pool::new(rules.queue, share, metrics));
         Ok(Self { pool, params })
+    }
+
+    /// Refuses when there would be no room for one more hash.
+    pub fn room(&self) -> Result<(), HashError> {
+        self.pool.room()
     }
 
     /// Hashes a new password with a salt of its own.

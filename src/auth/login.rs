@@ -1,7 +1,8 @@
 //! Signing in with a password.
 //!
-//! An address that has no account, one that is no address, a wrong password, a disabled account and one not yet confirmed get one answer after the same steps: the counters,
-//! one look-up, one hash. What follows a right password may take longer; nobody gets there without it.
+//! An address that has no account, one that is no address, a wrong password, a disabled account and one not yet confirmed get one answer after the same
+//! steps: the counters, one look-up, one hash. What follows a right password may take longer; nobody gets there without it. While there is no room for one
+//! more hash, nothing is counted or looked up for anybody.
 
 use uuid::Uuid;
 
@@ -38,6 +39,8 @@ impl Auth {
     }
 
     async fn try_login(&self, caller: &Caller, email: &str, password: Password) -> Result<Entered, AuthError> {
+        // A flood that fills the queue costs the stores nothing. Nobody's password has been tried by it, so nobody's attempts are used up.
+        self.hasher.room()?;
         let key = AccountKey::of_typed(email);
         let device = self.known_device(caller, &key);
         self.throttle.admit(caller, &key, Door::Guess, device).await?;
@@ -108,7 +111,7 @@ pub(super) fn may_enter(user: &User) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::auth::world::{PASSWORD, World, caller, caller_at};
+    use crate::auth::world::{PASSWORD, QUEUE, World, caller, caller_at};
     use crate::model::session::Amr;
 
     async fn login(world: &World, email: &str, password: &str) -> Result<Entered, AuthError> {
@@ -178,6 +181,26 @@ mod tests {
         let outcome = login(&world, "ada@example.com", PASSWORD).await;
         assert!(matches!(outcome, Err(AuthError::RateLimited { .. })));
         assert_eq!(world.hasher.hashed(), before);
+    }
+
+    #[tokio::test]
+    async fn while_the_hashing_queue_is_full_the_stores_are_left_alone_and_no_attempt_is_used_up() {
+        let world = World::new().await;
+        world.register().await;
+        let asleep = world.asleep();
+        let password = || Password::new(PASSWORD.to_owned());
+        let mut queue: Vec<_> = (0..QUEUE).map(|_| Box::pin(asleep.hasher.hash(password()))).collect();
+        for job in &mut queue {
+            let _ = futures_util::poll!(job);
+        }
+        let before = world.ephemeral.calls();
+        for _ in 0..=world.limits.per_account_ip.count {
+            let outcome = asleep.login(&caller(), "ada@example.com", password()).await;
+            assert!(matches!(outcome, Err(AuthError::Overloaded { .. })));
+        }
+        assert_eq!(world.ephemeral.calls(), before);
+        drop(queue);
+        assert!(login(&world, "ada@example.com", PASSWORD).await.is_ok());
     }
 
     #[tokio::test]

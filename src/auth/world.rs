@@ -32,6 +32,9 @@ use crate::token::Tokens;
 /// Everybody's password.
 pub(crate) const PASSWORD: &str = "correct horse battery staple";
 
+/// How many hashes may wait.
+pub(crate) const QUEUE: usize = 64;
+
 /// Somebody at an address.
 pub(crate) fn caller_at(ip: &str) -> Caller {
     Caller {
@@ -136,7 +139,16 @@ impl World {
 
     /// The same rules with other hashing memory.
     pub(crate) fn with_memory(&self, kib: u32) -> Auth {
-        self.ruled(kib, None)
+        self.ruled(self.hasher_of(kib), None)
+    }
+
+    /// The same rules where nobody comes to hash.
+    pub(crate) fn asleep(&self) -> Auth {
+        self.ruled(Hasher::without_threads(&rules(64), self.metrics.clone()).unwrap(), None)
+    }
+
+    fn hasher_of(&self, kib: u32) -> Hasher {
+        Hasher::new(&rules(kib), self.metrics.clone()).unwrap()
     }
 
     /// The same rules where letters can be sent.
@@ -146,18 +158,18 @@ impl World {
         std::fs::write(&file, text).unwrap();
         let settings = config::load(&file).unwrap();
         let letters = Letters::new(&secret(), self.stores.outbox.clone(), self.clock.clone()).unwrap();
-        self.ruled(64, Some(Mail::new(letters, &settings)))
+        self.ruled(self.hasher_of(64), Some(Mail::new(letters, &settings)))
     }
 
-    fn ruled(&self, kib: u32, mail: Option<Mail>) -> Auth {
+    fn ruled(&self, hasher: Hasher, mail: Option<Mail>) -> Auth {
         Auth::new(
-            &auth_settings(kib),
+            &auth_settings(64),
             &self.tokens_settings,
             &secret(),
             &self.stores,
             mail,
             self.tokens.clone(),
-            Arc::new(Hasher::new(&rules(kib), self.metrics.clone()).unwrap()),
+            Arc::new(hasher),
             self.clock.clone(),
             self.metrics.clone(),
             Arc::new(Audit::off()),
@@ -303,7 +315,7 @@ fn rules(memory_kib: u32) -> PasswordRules {
         iterations: 1,
         lanes: 1,
         threads: 1,
-        queue: 64,
+        queue: QUEUE,
     }
 }
 

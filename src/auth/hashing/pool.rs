@@ -119,8 +119,12 @@ impl Pool {
         self.hashed.load(Ordering::Relaxed)
     }
 
-    fn push(&self, job: Job) -> Result<(), HashError> {
-        let mut waiting = self.lock();
+    /// Refuses when there is no room for one more job, who has left not counted.
+    pub(super) fn room(&self) -> Result<(), HashError> {
+        self.room_in(&mut self.lock())
+    }
+
+    fn room_in(&self, waiting: &mut Waiting) -> Result<(), HashError> {
         if waiting.jobs.len() >= self.queue {
             let (abandoned, awaited) = waiting.jobs.drain(..).partition(Job::is_abandoned);
             waiting.jobs = awaited;
@@ -129,6 +133,12 @@ impl Pool {
         if waiting.jobs.len() >= self.queue {
             return Err(overloaded());
         }
+        Ok(())
+    }
+
+    fn push(&self, job: Job) -> Result<(), HashError> {
+        let mut waiting = self.lock();
+        self.room_in(&mut waiting)?;
         waiting.jobs.push_back(job);
         self.metrics.hash_queue_depth(waiting.jobs.len());
         drop(waiting);
@@ -248,7 +258,9 @@ mod tests {
             hasher.hash(password()).await,
             Err(HashError::Overloaded { .. })
         ));
+        assert_eq!(hasher.room(), Err(overloaded()));
         drop(answers);
+        assert_eq!(hasher.room(), Ok(()));
         assert!(
             hasher.pool.push(job(&hasher, Duration::ZERO).0).is_ok(),
             "those who left make room"
