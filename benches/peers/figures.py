@@ -71,8 +71,8 @@ def proxied(rows):
 def isolation(rows):
     found = {}
     for (name,), rs in by(rows, "meanwhile").items():
-        found[name] = {k: spread([r[k] for r in rs]) for k in ("p50", "p99", "p999", "max", "ratio")}
-        found[name] |= {f"quiet_{k}": spread([r["quiet"][k] for r in rs]) for k in ("p50", "p99", "p999", "max")}
+        found[name] = {k: spread([r[k] for r in rs]) for k in ("p50", "typical", "p99", "p999", "max", "ratio")}
+        found[name] |= {f"quiet_{k}": spread([r["quiet"][k] for r in rs]) for k in ("p50", "typical", "p99", "p999", "max")}
         found[name] |= {"asked": sum(r["n"] for r in rs), "failed": sum(r["failed"] + r["quiet"]["failed"] for r in rs)}
     return found
 

@@ -3,13 +3,16 @@
 A proxied route is asked at a fixed rate (pace.c: latencies count from when a request was due), in turn while nothing else
 happens and while something does. All of the gateway, its hashing thread too, shares CPU 0, which is harder than a machine
 that has a core to spare. On CPU 1 the paced generator and the upstream go before everything else, and the flood comes last:
-otherwise the tail is that of whoever measures.
+otherwise the tail is that of whoever measures. For the same reason the CPUs are kept awake, and of what goes on without
+pause the p99 of each quarter of a second is taken and then the median of these: the host's own pauses, some of them ten
+milliseconds long, are in few quarters but would be all of the slowest hundredth. What comes and goes may be in few quarters
+itself, so there the p99 is that of all requests.
 """
-import contextlib, http.client, os, signal, subprocess, threading, time
+import contextlib, http.client, os, signal, statistics, subprocess, threading, time
 
 import accounts
 from load import WRK, address, pace
-from machine import HERE, LOAD_CPU, Meter, compile_c, quiet, start, stop
+from machine import HERE, LOAD_CPU, Meter, awake, compile_c, quiet, start, stop
 from sampling import starts, take
 from stores import Redis
 from systems import PORTS, program, running, settings
@@ -29,6 +32,7 @@ MEANWHILE = {
     "rotate": "signing keys are rotated once a second",
     "store": "the sessions store (Redis) does not answer",
 }
+STEADY = {"flood", "limited", "store"}
 
 
 @contextlib.contextmanager
@@ -95,6 +99,12 @@ def tail(took):
     return {"n": len(took), "p50": at(0.5), "p99": at(0.99), "p999": at(0.999), "max": took[-1]}
 
 
+def typical(took):
+    """The p99 of a quarter of a second, in the middle of all quarters; of latencies in the order of their requests."""
+    some = RATE // 4
+    return statistics.median(tail(took[i:i + some])["p99"] for i in range(0, len(took) - some + 1, some))
+
+
 def sample(s, name, windows, o):
     """Quiet and disturbed spans in turn, against one gateway; each kind's latencies together, since a tail needs many."""
     more = OPEN_LIMITS if name == "flood" else {}
@@ -110,18 +120,26 @@ def sample(s, name, windows, o):
         pace("jwt", RATE, 6)  # every token is known afterwards
         doing = {"flood": flood, "limited": flood, "scrape": scrape, "reload": reload, "rotate": rotate,
                  "store": lambda *_: dead_store(redis)}[name]
-        took, failed, meter = {"quiet": [], name: []}, {"quiet": 0, name: 0}, Meter(p.pid)
+        spinning = stack.enter_context(awake())
+        took, failed, meters = {"quiet": [], name: []}, {"quiet": 0, name: 0}, [Meter(p.pid), Meter(spinning.pid)]
         for _ in range(windows):
             for now in took:
+                if name == "flood":
+                    # What is hashed keeps the CPU awake, and must not share what is left over.
+                    spinning.send_signal(signal.SIGSTOP if now == name else signal.SIGCONT)
                 with doing(p, s) if now == name else contextlib.nullcontext():
                     r = pace("jwt", RATE, SPAN)
                 took[now] += r["took"]
                 failed[now] += r["failed"]
                 time.sleep(0.5)  # what waits to be hashed is dropped, and a store that was stopped is found again
-        used = meter.read()
-    calm = tail(took["quiet"])
-    return tail(took[name]) | {"failed": failed[name], "quiet": calm | {"failed": failed["quiet"]}, "windows": windows} | {
-        k: used[k] for k in ("disturbed", "busy0", "busy1")} | {"ratio": tail(took[name])["p99"] / calm["p99"]}
+        used, spun = (m.read() for m in meters)
+        spinning.send_signal(signal.SIGCONT)
+    used["busy0"] -= spun["share"]
+    used["disturbed"] = max(0.0, used["others"] - spun["share"])
+    quiet_one, other = ({**tail(took[k]), "typical": typical(took[k]), "failed": failed[k]} for k in took)
+    by = "typical" if name in STEADY else "p99"
+    return other | {"quiet": quiet_one, "windows": windows, "ratio": other[by] / quiet_one[by]} | {
+        k: used[k] for k in ("disturbed", "busy0")}
 
 
 def measure(o, systems, keep):
@@ -136,5 +154,5 @@ def measure(o, systems, keep):
 
 
 def told(r):
-    return (f"p50 {r['p50']} p99 {r['p99']} p99.9 {r['p999']} max {r['max']} µs of {r['n']}, failed {r['failed']}; quiet p50 {r['quiet']['p50']} "
-            f"p99 {r['quiet']['p99']} p99.9 {r['quiet']['p999']}; ratio {r['ratio']:.2f}; cpu0 {r['busy0']:.0%} cpu1 {r['busy1']:.0%}")
+    return (f"p50 {r['p50']} p99 {r['p99']} ({r['typical']:.0f} in a quarter second) p99.9 {r['p999']} max {r['max']} µs of {r['n']}, "
+            f"failed {r['failed']}; quiet p50 {r['quiet']['p50']} p99 {r['quiet']['p99']} ({r['quiet']['typical']:.0f}) p99.9 {r['quiet']['p999']}; ratio {r['ratio']:.2f}; cpu0 {r['busy0']:.0%}")

@@ -4,7 +4,7 @@ The proxy under test has CPU 0 to itself; upstream, load generators and this scr
 /proc/PID/task/TID/schedstat, which counts nanoseconds (the ticks of /proc/PID/stat are 10 ms); how it splits into user
 and system time comes from the ticks. Only processes that were started here are ever ended.
 """
-import os, resource, shutil, signal, socket, subprocess, sys, tempfile, time
+import contextlib, os, resource, shutil, signal, socket, subprocess, sys, tempfile, time
 
 import turns
 
@@ -41,6 +41,18 @@ def start(cmd, cpus, env=None, log=None, first=False, last=False, **kw):
     finally:
         if log:
             out.close()
+
+
+@contextlib.contextmanager
+def awake():
+    """Keeps both CPUs busy with what runs only when nothing else wants them, and yields the process on the proxy's: the host takes its time to
+    wake up a CPU that sleeps, a millisecond and more when it is busy itself, and that is no proxy's tail."""
+    spinning = [start(["sh", "-c", "while :; do :; done"], cpus, last=True) for cpus in (PROXY_CPU, LOAD_CPU)]
+    try:
+        yield spinning[0]
+    finally:
+        for p in spinning:
+            stop(p)
 
 
 def stop(p, patience=3):

@@ -46,11 +46,11 @@ def isolation(figures):
     if not figures:
         return ""
     out = ["### P8: the tail of a proxied route, asked 1,000 times a second, while … and, in turn, while nothing happens\n",
-           "| meanwhile | p50 µs, quiet | p99 µs, quiet | over quiet | p99.9 µs, quiet | worst µs, quiet | asked | failed |\n"
-           "|---|---:|---:|---:|---:|---:|---:|---:|"]
+           "| meanwhile | p50 µs, quiet | p99 of a quarter second, quiet | p99 µs, quiet | over quiet | p99.9 µs, quiet | worst µs, quiet | asked | failed |\n"
+           "|---|---:|---:|---:|---:|---:|---:|---:|---:|"]
     for n, t in figures.items():
         both = lambda k: f"{s(t[k])}, {s(t['quiet_' + k])}"
-        out.append(f"| {MEANWHILE[n]} | {both('p50')} | {both('p99')} | {s(t['ratio'], 2)} | {both('p999')} | {t['max']['high']}, "
+        out.append(f"| {MEANWHILE[n]} | {both('p50')} | {both('typical')} | {both('p99')} | {s(t['ratio'], 2)} | {both('p999')} | {t['max']['high']}, "
                    f"{t['quiet_max']['high']} | {t['asked']} | {t['failed']} |")
     return "\n".join(out)
 
