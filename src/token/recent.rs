@@ -84,7 +84,7 @@ impl Recent {
         let way = free.unwrap_or_else(|| {
             self.refused = self.refused.wrapping_add(1);
             // Each of the ways in turn, once in so many times, and none of them otherwise.
-            if self.refused % PATIENCE == 0 {
+            if self.refused.is_multiple_of(PATIENCE) {
                 self.refused / PATIENCE % WAYS
             } else {
                 WAYS
