@@ -125,7 +125,7 @@ impl Sqlite {
     }
 
     /// Statements that change rows and commit by themselves, with all that they return: one trip to the connection's thread, where a transaction from here
-    /// takes three. A value that can be of no use must not undo them: what they return is what they have just written, or was read before.
+    /// takes three. When a row cannot be read, what they have committed until then stays.
     async fn in_one_trip<T: FromColumns>(&self, statements: Query<'_>) -> Result<Vec<T>, StoreError> {
         let mut turn = self.turn().await?;
         let rows = fetch(turn.connection(), statements)
