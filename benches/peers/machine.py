@@ -46,7 +46,8 @@ def start(cmd, cpus, env=None, log=None, first=False, last=False, **kw):
 @contextlib.contextmanager
 def awake():
     """Keeps both CPUs busy with what runs only when nothing else wants them, and yields the process on the proxy's: the host takes its time to
-    wake up a CPU that sleeps, a millisecond and more when it is busy itself, and that is no proxy's tail."""
+    wake up a CPU that sleeps, a millisecond and more when it is busy itself, and that is no proxy's tail. Twice, and only
+    with these loops, processes here then waited minutes for a lock of the kernel's own: see README, "How it is measured"."""
     spinning = [start(["sh", "-c", "while :; do :; done"], cpus, last=True) for cpus in (PROXY_CPU, LOAD_CPU)]
     try:
         yield spinning[0]
