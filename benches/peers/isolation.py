@@ -3,7 +3,7 @@
 A proxied route is asked at a fixed rate (pace.c: latencies count from when a request was due), in turn while nothing else
 happens and while something does. All of the gateway, its hashing thread too, shares CPU 0, which is harder than a machine
 that has a core to spare. On CPU 1 the paced generator and the upstream go before everything else, and the flood comes last:
-otherwise the tail is that of whoever measures. For the same reason the CPUs are kept awake, and of what goes on without
+otherwise the tail is that of whoever measures. For the same reason no CPU may sleep, and of what goes on without
 pause the p99 of each quarter of a second is taken and then the median of these: the host's own pauses, some of them ten
 milliseconds long, are in few quarters but would be all of the slowest hundredth. What comes and goes may be in few quarters
 itself, so there the p99 is that of all requests.
@@ -18,8 +18,8 @@ from stores import Redis
 from systems import PORTS, program, running, settings
 
 RATE = 1000
-SPAN, WINDOWS = 1, 8  # seconds, and how many of each kind in turn: short ones, so that both kinds see the same minute of a machine that others use too
-STARTS = 6  # of the flood: one gateway's ratio was 1.2 and another's 2.4
+SPAN, WINDOWS = 1, 6  # seconds, and how many of each kind in turn: short ones, so that both kinds see the same minute of a machine that others use too
+STARTS = 12  # of the flood: one gateway's ratio was 1.4 and another's 1.8
 CLIENTS = 200
 PEOPLE = 1000
 OPEN_LIMITS = {"PER_IP": "4000000000/1m", "PER_ACCOUNT_IP": "4000000000/1m", "PER_ACCOUNT": "4000000000/1m"}
@@ -121,22 +121,16 @@ def sample(s, name, windows, o):
         pace("jwt", RATE, 6)  # every token is known afterwards
         doing = {"flood": flood, "limited": flood, "scrape": scrape, "reload": reload, "rotate": rotate,
                  "store": lambda *_: dead_store(redis)}[name]
-        spinning = stack.enter_context(awake())
-        took, failed, meters = {"quiet": [], name: []}, {"quiet": 0, name: 0}, [Meter(p.pid), Meter(spinning.pid)]
+        stack.enter_context(awake())
+        took, failed, meter = {"quiet": [], name: []}, {"quiet": 0, name: 0}, Meter(p.pid)
         for _ in range(windows):
             for now in took:
-                if name == "flood":
-                    # What is hashed keeps the CPU awake, and must not share what is left over.
-                    spinning.send_signal(signal.SIGSTOP if now == name else signal.SIGCONT)
                 with doing(p, s) if now == name else contextlib.nullcontext():
                     r = pace("jwt", RATE, SPAN)
                 took[now] += r["took"]
                 failed[now] += r["failed"]
                 time.sleep(0.5)  # what waits to be hashed is dropped, and a store that was stopped is found again
-        used, spun = (m.read() for m in meters)
-        spinning.send_signal(signal.SIGCONT)
-    used["busy0"] -= spun["share"]
-    used["disturbed"] = max(0.0, used["others"] - spun["share"])
+        used = meter.read()
     quiet_one, other = ({**tail(took[k]), "typical": typical(took[k]), "failed": failed[k]} for k in took)
     by = "typical" if name in STEADY else "p99"
     return other | {"quiet": quiet_one, "windows": windows, "ratio": other[by] / quiet_one[by]} | {

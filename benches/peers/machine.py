@@ -45,15 +45,16 @@ def start(cmd, cpus, env=None, log=None, first=False, last=False, **kw):
 
 @contextlib.contextmanager
 def awake():
-    """Keeps both CPUs busy with what runs only when nothing else wants them, and yields the process on the proxy's: the host takes its time to
-    wake up a CPU that sleeps, a millisecond and more when it is busy itself, and that is no proxy's tail. Twice, and only
-    with these loops, processes here then waited minutes for a lock of the kernel's own: see README, "How it is measured"."""
-    spinning = [start(["sh", "-c", "while :; do :; done"], cpus, last=True) for cpus in (PROXY_CPU, LOAD_CPU)]
+    """Keeps CPUs from sleeping while they have nothing to do, if that is allowed (it is to root): the host takes its time to wake one up, a
+    millisecond and more when it is busy itself, and that is no proxy's tail. The kernel's own means (PM QoS), in force while the file is open."""
     try:
-        yield spinning[0]
-    finally:
-        for p in spinning:
-            stop(p)
+        asked = open("/dev/cpu_dma_latency", "wb", buffering=0)
+    except OSError:
+        yield
+        return
+    with asked:
+        asked.write((0).to_bytes(4, "little"))
+        yield
 
 
 def stop(p, patience=3):
