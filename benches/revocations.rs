@@ -62,7 +62,7 @@ fn open(house: &Installation, revoked: usize) -> Arc<Tokens> {
         &stores,
         Arc::clone(&rooms.clock),
         house.runtime.handle().clone(),
-        Arc::clone(&rooms.metrics),
+        rooms.telemetry.clone(),
     );
     house.runtime.block_on(tokens).unwrap()
 }

@@ -146,27 +146,27 @@ impl App {
         readiness: &Arc<Readiness>,
     ) -> Result<(Self, Server), AppError> {
         let rooms = Rooms::open(&settings, Use::Serving).await?;
-        let access = AccessLog::open(&settings.log.access, &rooms.metrics);
+        let access = AccessLog::open(&settings.log.access, &rooms.telemetry.metrics);
         let access = Arc::new(access.map_err(system("cannot open log.access"))?);
         let certificates = certificates(&settings, &rooms)?;
         let acceptor = certificates.clone().map(tls::listener).transpose()?;
         let courier = rooms.courier(&settings)?;
         let snapshot = rooms.snapshot(&settings, &rooms.tokens)?;
         let snapshot = Arc::new(ArcSwap::from_pointee(snapshot));
-        rooms.metrics.config_reload(true);
+        rooms.telemetry.metrics.config_reload(true);
         upkeep::look(&rooms, readiness).await;
         let shared = Shared {
             snapshot: Arc::clone(&snapshot),
             control: Handle::current(),
             clock: Arc::clone(&rooms.clock),
-            metrics: Arc::clone(&rooms.metrics),
+            metrics: Arc::clone(&rooms.telemetry.metrics),
             access_log: Arc::clone(&access),
         };
         let server = Server::start(&settings.server, acceptor, &shared)?;
         let admin = settings
             .server
             .admin
-            .map(|address| admin::start(address, Arc::clone(&rooms.metrics), Arc::clone(readiness)))
+            .map(|address| admin::start(address, Arc::clone(&rooms.telemetry.metrics), Arc::clone(readiness)))
             .transpose()?;
         let courier = courier.map(Courier::start);
         upkeep::start(&rooms, readiness, certificates.as_ref(), &settings);
@@ -189,7 +189,7 @@ impl App {
     fn reload(&mut self, cause: Cause, watch: &Watch) {
         if cause == Cause::Signal {
             self.access.reopen();
-            self.rooms.audit.reopen();
+            self.rooms.telemetry.audit.reopen();
         }
         let settings = config::load(&self.file);
         if watch.has_moved() {
@@ -199,7 +199,7 @@ impl App {
         let reloaded = settings
             .map_err(AppError::from)
             .and_then(|settings| self.apply(Arc::new(settings)));
-        self.rooms.metrics.config_reload(reloaded.is_ok());
+        self.rooms.telemetry.metrics.config_reload(reloaded.is_ok());
         match reloaded {
             Ok(()) => tracing::info!("configuration reloaded"),
             Err(AppError::Config(mistakes)) => {
@@ -265,7 +265,7 @@ impl App {
             () = signals.next() => Ending::Cut,
         };
         self.access.flush();
-        self.rooms.audit.flush();
+        self.rooms.telemetry.audit.flush();
         ending
     }
 }
@@ -276,7 +276,7 @@ fn certificates(settings: &Settings, rooms: &Rooms) -> Result<Option<Arc<Certifi
         return Ok(None);
     }
     let pairs = pairs(settings, rooms.clock.as_ref())?;
-    Ok(Some(Certificates::load(&pairs, Arc::clone(&rooms.metrics))?))
+    Ok(Some(Certificates::load(&pairs, Arc::clone(&rooms.telemetry.metrics))?))
 }
 
 /// The configured pairs, then the self-signed one: who names a known host never gets it.

@@ -44,8 +44,8 @@ use crate::model::secret::{NoEntropy, Secret};
 use crate::model::session::{Session, SessionId};
 use crate::model::user::{Role, User, UserId};
 use crate::store::{StoreError, Stores};
+use crate::telemetry::Telemetry;
 use crate::telemetry::audit::Event;
-use crate::telemetry::{Audit, Metrics};
 use crate::token::refresh::RefreshToken;
 use crate::token::{AccessToken, TokenError, Tokens};
 use federation::Federated;
@@ -175,8 +175,7 @@ pub struct Auth {
     tokens: Arc<Tokens>,
     hasher: Arc<Hasher>,
     clock: Arc<dyn Clock>,
-    metrics: Arc<Metrics>,
-    audit: Arc<Audit>,
+    telemetry: Telemetry,
 }
 
 /// How long sessions live, and what a reuse costs.
@@ -206,8 +205,7 @@ impl Auth {
         tokens: Arc<Tokens>,
         hasher: Arc<Hasher>,
         clock: Arc<dyn Clock>,
-        metrics: Arc<Metrics>,
-        audit: Arc<Audit>,
+        telemetry: Telemetry,
     ) -> Result<Self, NoEntropy> {
         Ok(Self {
             registration: settings.registration,
@@ -233,8 +231,7 @@ impl Auth {
             tokens,
             hasher,
             clock,
-            metrics,
-            audit,
+            telemetry,
         })
     }
 
@@ -275,14 +272,14 @@ impl Auth {
         user: Option<UserId>,
         session: Option<SessionId>,
     ) -> impl Future<Output = ()> + use<'a> {
-        self.audit.record(Event {
+        self.telemetry.audit.record(Event {
             what,
             caller,
             user,
             session,
             detail: "",
         });
-        self.audit.written()
+        self.telemetry.audit.written()
     }
 }
 

@@ -213,7 +213,7 @@ impl Desk {
 
 impl Drop for Desk {
     fn drop(&mut self) {
-        self.rooms.audit.flush();
+        self.rooms.telemetry.audit.flush();
     }
 }
 

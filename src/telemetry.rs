@@ -7,6 +7,17 @@ pub mod metrics;
 mod moment;
 mod writer;
 
+use std::sync::Arc;
+
 pub use access::AccessLog;
 pub use audit::Audit;
 pub use metrics::Metrics;
+
+/// What is given to whoever has something to tell.
+#[derive(Clone, Debug)]
+pub struct Telemetry {
+    /// Where it is counted.
+    pub metrics: Arc<Metrics>,
+    /// Where security events go.
+    pub audit: Arc<Audit>,
+}

@@ -43,7 +43,7 @@ use crate::model::session::{Session, SessionId, TokenId};
 use crate::model::user::User;
 use crate::store::ephemeral::Revoked;
 use crate::store::{StoreError, Stores};
-use crate::telemetry::Metrics;
+use crate::telemetry::Telemetry;
 use assertion::{Assertion, Assertions};
 use cache::VerifiedCache;
 use claims::{Expected, Written};
@@ -159,12 +159,12 @@ impl Tokens {
         stores: &Stores,
         clock: Arc<dyn Clock>,
         control: tokio::runtime::Handle,
-        metrics: Arc<Metrics>,
+        telemetry: Telemetry,
     ) -> Result<Arc<Self>, TokenError> {
         let policy = policy(settings, settings.access_ttl);
         let accounts = Arc::clone(&stores.accounts);
-        let (handle, counters) = (control.clone(), Arc::clone(&metrics));
-        let keyring = Keyring::open(accounts, secret, Arc::clone(&clock), handle, counters, &policy).await?;
+        let (handle, metrics) = (control.clone(), Arc::clone(&telemetry.metrics));
+        let keyring = Keyring::open(accounts, secret, Arc::clone(&clock), handle, telemetry, &policy).await?;
         let state = State {
             keyring: Arc::new(keyring),
             revocations: Arc::new(Revocations::new(stores, Arc::clone(&clock), control, metrics)),

@@ -18,7 +18,7 @@ use crate::portal::Portal;
 use crate::provider::Providers;
 use crate::proxy::Proxy;
 use crate::store::Stores;
-use crate::telemetry::{Audit, Metrics};
+use crate::telemetry::{Audit, Metrics, Telemetry};
 use crate::token::Tokens;
 
 /// What the rooms are opened for.
@@ -35,10 +35,8 @@ pub enum Use {
 pub struct Rooms {
     /// What time it is.
     pub clock: Arc<dyn Clock>,
-    /// Where it is counted.
-    pub metrics: Arc<Metrics>,
-    /// Where security events go.
-    pub audit: Arc<Audit>,
+    /// Where what happens is told.
+    pub telemetry: Telemetry,
     /// What is kept.
     pub stores: Stores,
     /// Keys, tokens, revocations.
@@ -61,6 +59,10 @@ impl Rooms {
         let metrics = Arc::new(Metrics::new());
         let target = audit_target(&settings.log.audit, purpose);
         let audit = Audit::open_counted(&target, &metrics).map_err(system("cannot open log.audit"))?;
+        let telemetry = Telemetry {
+            metrics: Arc::clone(&metrics),
+            audit: Arc::new(audit),
+        };
         let secret = secret_file::open(&settings.store)?;
         let stores = match purpose {
             Use::Serving => Stores::open_patiently(&settings.store, &metrics).await?,
@@ -73,10 +75,10 @@ impl Rooms {
             &stores,
             Arc::clone(&clock),
             Handle::current(),
-            Arc::clone(&metrics),
+            telemetry.clone(),
         )
         .await?;
-        let hasher = Hasher::new(&settings.auth.password, Arc::clone(&metrics));
+        let hasher = Hasher::new(&settings.auth.password, metrics);
         let hasher = hasher.map_err(system("cannot start the hashing threads"))?;
         let letters = settings.mail.as_ref().map(|_| {
             let outbox = Arc::clone(&stores.outbox);
@@ -85,8 +87,7 @@ impl Rooms {
         Ok(Self {
             letters: letters.transpose()?,
             clock,
-            metrics,
-            audit: Arc::new(audit),
+            telemetry,
             stores,
             tokens,
             hasher: Arc::new(hasher),
@@ -109,8 +110,7 @@ impl Rooms {
             Arc::clone(tokens),
             Arc::clone(&self.hasher),
             Arc::clone(&self.clock),
-            Arc::clone(&self.metrics),
-            Arc::clone(&self.audit),
+            self.telemetry.clone(),
         )?;
         Ok(auth)
     }
@@ -125,7 +125,7 @@ impl Rooms {
         };
         let host = settings.server.public_url.host().unwrap_or("localhost");
         let post = Post::open(mail, host)?;
-        let (letters, metrics) = (letters.clone(), Arc::clone(&self.metrics));
+        let (letters, metrics) = (letters.clone(), Arc::clone(&self.telemetry.metrics));
         Ok(Some(Courier::new(letters, post, mail.templates.clone(), metrics)))
     }
 
@@ -144,7 +144,7 @@ impl Rooms {
             &self.secret,
             Arc::clone(&self.clock),
         )?;
-        let proxy = Proxy::new(settings, Arc::clone(tokens), Arc::clone(&self.metrics))?;
+        let proxy = Proxy::new(settings, Arc::clone(tokens), Arc::clone(&self.telemetry.metrics))?;
         Ok(Snapshot::new(Arc::clone(settings), Arc::new(portal), proxy))
     }
 }

@@ -58,7 +58,7 @@ impl Parts {
         Self {
             stores: rooms.stores.clone(),
             tokens: Arc::clone(&rooms.tokens),
-            metrics: Arc::clone(&rooms.metrics),
+            metrics: Arc::clone(&rooms.telemetry.metrics),
         }
     }
 

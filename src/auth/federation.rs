@@ -87,7 +87,7 @@ impl Auth {
             Err(AuthError::Federated(_) | AuthError::RegistrationClosed | AuthError::InvalidCredentials) => "refused",
             Err(_) => "failed",
         };
-        self.metrics.login(word);
+        self.telemetry.metrics.login(word);
         if let ("refused", Err(why)) = (word, &outcome) {
             let why = format!("{}: {why}", vouched.provider);
             self.note("login.refused", caller, None, &why).await;
@@ -112,7 +112,7 @@ impl Auth {
 
     /// Notes that a provider's answer was not believed, or that it had none.
     pub async fn not_vouched(&self, caller: &Caller, provider: &str, why: &str) {
-        self.metrics.login("refused");
+        self.telemetry.metrics.login("refused");
         self.note("login.refused", caller, None, &format!("{provider}: {why}"))
             .await;
     }
@@ -304,14 +304,14 @@ impl Auth {
     }
 
     async fn note(&self, what: &'static str, caller: &Caller, user: Option<UserId>, detail: &str) {
-        self.audit.record(Event {
+        self.telemetry.audit.record(Event {
             what,
             caller: Some(caller),
             user,
             session: None,
             detail,
         });
-        self.audit.written().await;
+        self.telemetry.audit.written().await;
     }
 }
 

@@ -31,7 +31,7 @@ impl Auth {
             Err(AuthError::Overloaded { .. }) => ("overloaded", None),
             Err(_) => ("failed", None),
         };
-        self.metrics.login(word);
+        self.telemetry.metrics.login(word);
         if let Some(event) = event {
             self.record(event, Some(caller), None, None).await;
         }

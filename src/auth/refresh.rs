@@ -32,7 +32,7 @@ impl Auth {
             Some(presented) => self.exchange(caller, &presented).await?,
             None => over("unknown", false),
         };
-        self.metrics.refresh(word);
+        self.telemetry.metrics.refresh(word);
         result
     }
 

@@ -141,7 +141,7 @@ impl Auth {
     ) -> Result<Completed, AuthError> {
         let outcome = self.try_second_step(caller, token, typed).await;
         let outcome = self.paced(outcome).await;
-        self.metrics.login(match &outcome {
+        self.telemetry.metrics.login(match &outcome {
             Ok(_) => "succeeded",
             Err(AuthError::WrongCode | AuthError::StepOver) => "refused",
             Err(AuthError::RateLimited { .. }) => "limited",

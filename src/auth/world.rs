@@ -26,7 +26,7 @@ use crate::model::user::{Epoch, User, UserId};
 use crate::store::ephemeral::{Count, Counter, Cursor, EphemeralStore, News, Revocation};
 use crate::store::sessions::{Bookmark, Page, Rotate, Rotation, SessionStore};
 use crate::store::{StoreError, Stores};
-use crate::telemetry::{Audit, Metrics};
+use crate::telemetry::{Audit, Metrics, Telemetry};
 use crate::token::Tokens;
 
 /// Everybody's password.
@@ -97,6 +97,7 @@ impl World {
         let mut tokens_settings = tokens_settings();
         change(&mut tokens_settings);
         let secret = secret();
+        let telemetry = untold(&metrics);
         let tokens = Tokens::open(
             &tokens_settings,
             &store,
@@ -104,7 +105,7 @@ impl World {
             &stores,
             clock.clone(),
             tokio::runtime::Handle::current(),
-            metrics.clone(),
+            telemetry.clone(),
         );
         let tokens = tokens.await.unwrap();
         let hasher = Arc::new(Hasher::new(&rules(64), metrics.clone()).unwrap());
@@ -118,8 +119,7 @@ impl World {
             tokens.clone(),
             hasher.clone(),
             clock.clone(),
-            metrics.clone(),
-            Arc::new(Audit::off()),
+            telemetry,
         )
         .unwrap();
         Self {
@@ -171,8 +171,7 @@ impl World {
             self.tokens.clone(),
             Arc::new(hasher),
             self.clock.clone(),
-            self.metrics.clone(),
-            Arc::new(Audit::off()),
+            untold(&self.metrics),
         )
         .unwrap()
     }
@@ -266,6 +265,14 @@ impl App {
     /// What it shows at a moment.
     pub(crate) fn code(&self, now: Timestamp) -> String {
         self.0.generate(now.as_secs()).to_string()
+    }
+}
+
+/// Counted, but written down nowhere.
+fn untold(metrics: &Arc<Metrics>) -> Telemetry {
+    Telemetry {
+        metrics: metrics.clone(),
+        audit: Arc::new(Audit::off()),
     }
 }
 

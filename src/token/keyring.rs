@@ -20,7 +20,7 @@ use crate::model::seal::Seal;
 use crate::model::secret::Secret;
 use crate::store::StoreError;
 use crate::store::accounts::{AccountStore, StoredKey};
-use crate::telemetry::Metrics;
+use crate::telemetry::Telemetry;
 
 /// How often the stored keys are read.
 pub(super) const EVERY: Duration = Duration::from_secs(1);
@@ -40,7 +40,7 @@ pub(super) struct Keyring {
     reading: Mutex<Option<Reading>>,
     clock: Arc<dyn Clock>,
     control: Handle,
-    metrics: Arc<Metrics>,
+    telemetry: Telemetry,
 }
 
 /// One reading of the list.
@@ -57,7 +57,7 @@ impl Keyring {
         secret: &Secret,
         clock: Arc<dyn Clock>,
         control: Handle,
-        metrics: Arc<Metrics>,
+        telemetry: Telemetry,
         policy: &Policy,
     ) -> Result<Self, TokenError> {
         let keyring = Self {
@@ -67,7 +67,7 @@ impl Keyring {
             reading: Mutex::default(),
             clock,
             control,
-            metrics,
+            telemetry,
         };
         match keyring.fill(policy).await {
             Err(TokenError::Store(error)) => {
@@ -284,7 +284,7 @@ impl Keyring {
                 .iter()
                 .filter(|key| keys::state(&ring.stored, key, now) == state)
                 .count();
-            self.metrics.keys(state.name(), count);
+            self.telemetry.metrics.keys(state.name(), count);
         }
         self.ring.store(Arc::new(ring));
         Ok(())

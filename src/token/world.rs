@@ -18,7 +18,7 @@ use crate::model::session::{Amr, Generation, Session, SessionId, TokenId};
 use crate::model::user::{Confirmation, Epoch, User, UserId};
 use crate::store::ephemeral::{Count, Cursor, EphemeralStore, News, Revocation, Revoked};
 use crate::store::{StoreError, Stores};
-use crate::telemetry::Metrics;
+use crate::telemetry::{Audit, Metrics, Telemetry};
 
 /// When every test begins.
 pub(super) const START: Timestamp = Timestamp::from_secs(1_750_000_000);
@@ -147,7 +147,10 @@ async fn open(
     secret: u8,
 ) -> Result<Arc<Tokens>, super::TokenError> {
     let clock = Arc::clone(clock);
-    let metrics = Arc::new(Metrics::new());
+    let telemetry = Telemetry {
+        metrics: Arc::new(Metrics::new()),
+        audit: Arc::new(Audit::off()),
+    };
     Tokens::open(
         settings,
         store,
@@ -155,7 +158,7 @@ async fn open(
         stores,
         clock,
         Handle::current(),
-        metrics,
+        telemetry,
     )
     .await
 }

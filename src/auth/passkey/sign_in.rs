@@ -84,7 +84,7 @@ impl Auth {
     ) -> Result<SignedIn, AuthError> {
         let outcome = self.try_passkey(caller, browser, response).await;
         let outcome = self.paced(outcome).await;
-        self.metrics.login(match &outcome {
+        self.telemetry.metrics.login(match &outcome {
             Ok(_) => "succeeded",
             Err(AuthError::InvalidCredentials) => "refused",
             Err(AuthError::RateLimited { .. }) => "limited",
