@@ -21,6 +21,7 @@ use crate::model::secret::Secret;
 use crate::store::StoreError;
 use crate::store::accounts::{AccountStore, StoredKey};
 use crate::telemetry::Telemetry;
+use crate::telemetry::audit::Event;
 
 /// How often the stored keys are read.
 pub(super) const EVERY: Duration = Duration::from_secs(1);
@@ -41,6 +42,22 @@ pub(super) struct Keyring {
     clock: Arc<dyn Clock>,
     control: Handle,
     telemetry: Telemetry,
+}
+
+/// How a key comes into the list, in the words of the audit log.
+#[derive(Clone, Copy, Debug)]
+enum Origin {
+    Made,
+    Imported,
+}
+
+impl Origin {
+    const fn event(self) -> &'static str {
+        match self {
+            Self::Made => "key.rotated",
+            Self::Imported => "key.imported",
+        }
+    }
 }
 
 /// One reading of the list.
@@ -129,7 +146,7 @@ impl Keyring {
     /// Makes a key that signs at once, or after it was published long enough; returns its `kid`.
     pub(super) async fn rotate(&self, policy: &Policy, at_once: bool) -> Result<String, TokenError> {
         let pair = self.generate(policy).await?;
-        self.add(pair, policy, at_once).await
+        self.add(pair, policy, Origin::Made, at_once).await
     }
 
     /// Takes an operator's key over; returns its `kid`.
@@ -152,7 +169,7 @@ impl Keyring {
             };
             return Err(TokenError::BadKey(format!("the key {kid} {how}")));
         }
-        self.add(pair, policy, false).await
+        self.add(pair, policy, Origin::Imported, false).await
     }
 
     /// Revokes a key. If it signs, its successor is there first, so that there is no moment without one.
@@ -172,6 +189,7 @@ impl Keyring {
         self.read().await?;
         if revoked {
             tracing::warn!(kid, "signing keys: revoked");
+            self.record("key.revoked", kid).await;
             self.keep_to(policy).await?;
         }
         Ok(revoked)
@@ -206,19 +224,19 @@ impl Keyring {
         // Making it took a while, in which another may have been made.
         self.read().await?;
         if let Some(planned) = due(self) {
-            self.try_add(&pair, &planned).await?;
+            self.try_add(&pair, Origin::Made, &planned).await?;
             self.read().await?;
         }
         Ok(())
     }
 
-    async fn add(&self, pair: Pair, policy: &Policy, at_once: bool) -> Result<String, TokenError> {
+    async fn add(&self, pair: Pair, policy: &Policy, origin: Origin, at_once: bool) -> Result<String, TokenError> {
         for _ in 0..ATTEMPTS {
             self.read().await?;
             let now = self.clock.now();
             let wait = if at_once { Duration::ZERO } else { policy.publish_before };
             let planned = policy.plan_at(&self.ring().stored, now, now.plus(wait));
-            if let Some(kid) = self.try_add(&pair, &planned).await? {
+            if let Some(kid) = self.try_add(&pair, origin, &planned).await? {
                 self.read().await?;
                 return Ok(kid);
             }
@@ -227,7 +245,7 @@ impl Keyring {
     }
 
     /// `None`: another was faster.
-    async fn try_add(&self, pair: &Pair, planned: &Planned) -> Result<Option<String>, TokenError> {
+    async fn try_add(&self, pair: &Pair, origin: Origin, planned: &Planned) -> Result<Option<String>, TokenError> {
         let kid = pair.public()?.thumbprint();
         let key = StoredKey {
             sealed: self.seal.seal(kid.as_bytes(), &pair.to_pkcs8()?).map_err(|_| NO_SEAL)?,
@@ -243,7 +261,20 @@ impl Keyring {
             return Ok(None);
         }
         tracing::info!(kid, active_from = %planned.active_from, "signing keys: a new one was made");
+        self.record(origin.event(), &kid).await;
         Ok(Some(kid))
+    }
+
+    /// Who signs is whom everybody behind the gateway trusts, so each change is a security event; the detail is the key's `kid`.
+    async fn record(&self, what: &'static str, kid: &str) {
+        self.telemetry.audit.record(Event {
+            what,
+            caller: None,
+            user: None,
+            session: None,
+            detail: kid,
+        });
+        self.telemetry.audit.written().await;
     }
 
     async fn generate(&self, policy: &Policy) -> Result<Pair, TokenError> {

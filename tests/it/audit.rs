@@ -1,5 +1,6 @@
 //! The audit log is evidence: an event is in it before anybody is answered, so that no crash takes back what somebody was told.
 
+use rcgen::KeyPair;
 use serde_json::json;
 
 use crate::world::person::{change_password, login, refresh};
@@ -56,4 +57,42 @@ async fn a_reuse_that_a_silent_renewal_meets_is_in_the_audit_log_before_the_answ
     browser.set_cookie("__Host-gateward", "");
     browser.get("/things").send().await.is(401);
     told_before_a_crash(&mut world, "refresh.reused");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_change_of_the_signing_keys_is_in_the_audit_log() {
+    let upstream = Upstream::friendly();
+    let world = World::with(&upstream, |config| {
+        config.set("tokens.algorithm", "ES256");
+    });
+    let kids = || {
+        let keys = world.run(&["keys", "list", "--json"]).done().json();
+        let kids = keys.as_array().expect("keys").iter();
+        kids.map(|key| key["kid"].as_str().expect("a kid").to_owned())
+            .collect::<Vec<_>>()
+    };
+    let first = kids().remove(0);
+    let rotated = world.run(&["keys", "rotate"]).done().out.trim().to_owned();
+    let file = world.dir().join("mine.pem");
+    std::fs::write(&file, KeyPair::generate().expect("a key").serialize_pem()).expect("a file");
+    let imported = world.run(&["keys", "import", &file.to_string_lossy()]).done();
+    let imported = imported.out.trim().to_owned();
+    // Nothing is changed by these, so nothing is told.
+    world.run(&["keys", "import", &file.to_string_lossy()]).refused();
+    world.run(&["keys", "revoke", "no-such-key"]).refused();
+    world.run(&["keys", "revoke", &rotated]).done();
+
+    let told: Vec<(String, String)> = world
+        .audit_log()
+        .iter()
+        .map(|event| [&event["event"], &event["detail"]].map(|text| text.as_str().expect("a word").to_owned()))
+        .map(|[event, detail]| (event, detail))
+        .collect();
+    let done = [
+        ("key.rotated", &first),
+        ("key.rotated", &rotated),
+        ("key.imported", &imported),
+        ("key.revoked", &rotated),
+    ];
+    assert_eq!(told, done.map(|(event, kid)| (event.to_owned(), kid.clone())));
 }
