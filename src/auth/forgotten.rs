@@ -71,7 +71,7 @@ impl Auth {
         self.stores.sessions.ping().await?;
         let hash = self.hasher.hash(new).await?;
         self.links.redeem(Place::Reset, token).await?;
-        self.untie_squatters(&account).await?;
+        self.untie_squatters(caller, &account).await?;
 
         let (user, moment) = (account.user.id, self.clock.now());
         let accounts = &self.stores.accounts;
@@ -85,16 +85,21 @@ impl Auth {
         Ok(())
     }
 
-    /// Until somebody has read a letter to the address, whoever made the account may be another than its owner, and a provider's word for that other would
-    /// open it beside the new password. Second factors stay: they let nobody past the owner unseen, and a letter must not take them away.
-    async fn untie_squatters(&self, account: &Account) -> Result<(), AuthError> {
+    /// Until somebody has read a letter to the address, whoever made the account may be another than its owner, and a provider's word for that other, or a
+    /// passkey of theirs, would open it beside the new password. As second factors they stay: so they let nobody past the owner unseen, and a letter must
+    /// not take them away.
+    async fn untie_squatters(&self, caller: &Caller, account: &Account) -> Result<(), AuthError> {
         if account.user.confirmation == Confirmation::Confirmed {
             return Ok(());
         }
         let factors = &self.stores.factors;
         for factor in factors.of_user(account.user.id).await? {
-            if factor.kind == FactorKind::Provider && factor.link.is_some() {
-                factors.detach(account.user.id, factor.id).await?;
+            match factor.kind {
+                FactorKind::Provider if factor.link.is_some() => {
+                    factors.detach(account.user.id, factor.id).await?;
+                }
+                FactorKind::Passkey if factor.link.is_some() => self.make_second_only(caller, &factor).await?,
+                _ => {}
             }
         }
         Ok(())

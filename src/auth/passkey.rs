@@ -17,6 +17,7 @@ mod kept;
 mod named;
 mod proof;
 mod public_key;
+mod second_only;
 mod sign_in;
 #[cfg(test)]
 mod tests;

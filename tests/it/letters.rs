@@ -17,7 +17,7 @@ fn world(upstream: &Upstream, mail: &Mail) -> World {
     World::with(upstream, |config| sends_by(config, mail))
 }
 
-fn sends_by(config: &mut Config, mail: &Mail) {
+pub fn sends_by(config: &mut Config, mail: &Mail) {
     config.set("mail.url", mail.url());
     config.set("mail.from", "Acme <no-reply@example.com>");
     // The machine that runs the tests may be busy; a letter whose claim was not answered waits until the lease is over.

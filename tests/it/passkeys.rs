@@ -2,9 +2,13 @@
 
 use serde_json::{Value, json};
 
+use crate::letters::sends_by;
+use crate::servers::mail::Mail;
 use crate::world::forge::part;
 use crate::world::passkey::{Authenticator, PRESENT};
-use crate::world::{Answer, Client, PASSWORD, Person, Upstream, World};
+use crate::world::{Answer, Client, PASSWORD, Person, Upstream, World, until};
+
+const NEW: &str = "a quite different long sentence";
 
 /// Asks what a new passkey is to be made of, and hands it in.
 async fn add(person: &Person, key: &mut Authenticator, name: &str) -> Answer {
@@ -214,6 +218,73 @@ async fn after_a_password_a_passkey_is_the_second_step() {
         .post("/auth/mfa/passkey/options")
         .json(&json!({"mfa_token": "none"}));
     nobody.send().await.problem(401, "sign_in_expired");
+}
+
+/// Sets a new password by letter.
+async fn reset(world: &World, mail: &Mail, email: &str) {
+    let asked = || {
+        let letters = mail.to(email).into_iter();
+        letters
+            .filter(|letter| letter.header("Subject").starts_with("Set a new password"))
+            .collect::<Vec<_>>()
+    };
+    let before = asked().len();
+    let client = world.client();
+    let forgot = client.post("/auth/password/forgot").json(&json!({"email": email}));
+    forgot.send().await.is(202);
+    let letter = until("a letter", || asked().into_iter().nth(before));
+    let body = json!({"token": letter.token("reset"), "new": NEW});
+    client.post("/auth/password/reset").json(&body).send().await.is(204);
+}
+
+/// Signs in with the password, then with the passkey.
+async fn enter_in_two_steps(client: &Client, email: &str, key: &mut Authenticator) -> Answer {
+    let login = client
+        .post("/auth/login")
+        .json(&json!({"email": email, "password": NEW}));
+    let step = login.send().await.is(200).json();
+    assert_eq!(step["methods"], json!(["passkey", "recovery"]));
+    let token = step["mfa_token"].as_str().expect("a second step");
+    let asked = client
+        .post("/auth/mfa/passkey/options")
+        .json(&json!({"mfa_token": token}));
+    let answered = key.answer(&asked.send().await.is(200).json());
+    let body = json!({"mfa_token": token, "method": "passkey", "passkey": answered, "transport": "body"});
+    client.post("/auth/mfa/verify").json(&body).send().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_passkey_from_before_the_address_was_confirmed_is_a_second_step_only_after_a_reset_and_one_from_after_opens()
+{
+    let (upstream, mail) = (Upstream::friendly(), Mail::start());
+    let mut world = World::start(&upstream);
+    let (mut person, mut key) = ada(&world).await;
+    // Letters come later, and with them the owner of the address, who may be another.
+    world.kill();
+    world.reconfigure(|config| sends_by(config, &mail));
+    world.up();
+    world.secret(NEW);
+    let email = person.email.clone();
+    reset(&world, &mail, &email).await;
+    enter(&person.client, &mut key)
+        .await
+        .problem(401, "invalid_credentials");
+    // Nor does whoever reads the letters get past it.
+    let entered = enter_in_two_steps(&person.client, &email, &mut key).await.is(200);
+    person.access = entered.member("access_token");
+
+    let listed = person.get("/auth/passkeys").await.is(200).json();
+    let said: Vec<&Value> = listed["passkeys"].as_array().expect("passkeys").iter().collect();
+    assert_eq!(said.len(), 1);
+    assert_eq!(
+        (&said[0]["name"], &said[0]["signs_in_alone"]),
+        (&json!("Key ring"), &json!(false))
+    );
+    let mut own = Authenticator::at(&world.origin());
+    add(&person, &mut own, "Of my own").await.is(201);
+    enter(&person.client, &mut own).await.is(200);
+    reset(&world, &mail, &email).await;
+    enter(&person.client, &mut own).await.is(200);
 }
 
 #[tokio::test]

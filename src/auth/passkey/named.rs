@@ -24,6 +24,8 @@ pub struct Passkey {
     pub name: String,
     /// Whether its owner's other devices may have it too.
     pub synced: bool,
+    /// Whether it signs in alone; if not, it is good as a second step only.
+    pub signs_in_alone: bool,
     /// When it was added.
     pub created_at: Timestamp,
     /// When it was used last.
@@ -36,6 +38,7 @@ impl Passkey {
             id: factor.id,
             name: factor.label,
             synced: kept.synced,
+            signs_in_alone: factor.link.is_some(),
             created_at: factor.created_at,
             used_at: factor.used_at,
         }

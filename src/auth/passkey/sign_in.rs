@@ -210,15 +210,16 @@ impl Auth {
         taken: &Taken,
         response: &Used,
     ) -> Result<Option<Shown>, AuthError> {
-        let link = self.passkeys()?.party.link(&response.id);
-        let Some(factor) = taken.factors.iter().find(|factor| factor.link == Some(link)) else {
+        let theirs = taken.factors.iter().filter(|factor| factor.kind == FactorKind::Passkey);
+        // By its id, not by its link, which one that is good for this step only has not.
+        let mut opened = theirs.filter_map(|factor| Some((factor, Kept::open(&self.vault, factor).ok()?)));
+        let Some((factor, kept)) = opened.find(|(_, kept)| kept.id == response.id) else {
             return Ok(None);
         };
         let handle = response.user_handle.as_deref();
         if handle.is_some_and(|handle| handle != taken.user.id.0.as_bytes()) {
             return Ok(None);
         }
-        let kept = Kept::open(&self.vault, factor)?;
         let purpose = Purpose::SecondStep(token);
         let Ok(count) = self.judge_used(purpose, response, &kept, Verification::Welcome).await? else {
             return Ok(None);

@@ -278,6 +278,8 @@ pub(in crate::portal) struct PasskeyView<'a> {
     name: &'a str,
     /// Whether its owner's other devices may have it too.
     synced: bool,
+    /// Whether it signs in alone; if not, it is good as a second step only.
+    signs_in_alone: bool,
     #[schemars(extend("format" = "date-time"))]
     created_at: String,
     #[schemars(extend("format" = "date-time"))]
@@ -290,6 +292,7 @@ impl<'a> PasskeyView<'a> {
             id: passkey.id,
             name: &passkey.name,
             synced: passkey.synced,
+            signs_in_alone: passkey.signs_in_alone,
             created_at: passkey.created_at.to_string(),
             used_at: passkey.used_at.map(|moment| moment.to_string()),
         }

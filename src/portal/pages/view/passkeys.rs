@@ -11,6 +11,8 @@ pub struct PasskeyLine {
     pub name: String,
     /// Whether its owner's other devices may have it too.
     pub synced: bool,
+    /// Whether it signs in alone.
+    pub signs_in_alone: bool,
     /// When it was added.
     pub added: Moment,
     /// When it was used last.
@@ -23,6 +25,7 @@ impl From<Passkey> for PasskeyLine {
             id: passkey.id.to_string(),
             name: passkey.name,
             synced: passkey.synced,
+            signs_in_alone: passkey.signs_in_alone,
             added: passkey.created_at.into(),
             used: passkey.used_at.map(Moment::from),
         }

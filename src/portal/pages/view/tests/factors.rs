@@ -38,6 +38,7 @@ pub(super) fn pages(look: &Look) -> Vec<(&'static str, askama::Result<String>)> 
         id: format!("01990000-0000-7000-8000-{number:012}"),
         name: "Key on the ring".to_owned(),
         synced: number == 0,
+        signs_in_alone: number < 3,
         added: moment(),
         used: (number == 0).then(moment),
     };
