@@ -62,8 +62,41 @@ enum Fact<'a> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
     use crate::config;
+
+    /// The keys that the reference marks with "restart", by themselves or with their table; a table that is one fact counts as one.
+    fn marked<'a>(reference: &'a str, facts: &BTreeSet<&'a str>) -> BTreeSet<String> {
+        let (mut table, mut mark) = ("", None);
+        let mut marked = BTreeSet::new();
+        for line in reference.lines() {
+            if let Some((name, rest)) = line.strip_prefix('[').and_then(|line| line.split_once(']')) {
+                (table, mark) = (name, rest.split_once("# restart").map(|(_, mark)| mark));
+            } else if line.starts_with(|c: char| c.is_ascii_lowercase()) {
+                let key = line.split(' ').next().unwrap();
+                let with_table = mark.is_some_and(|mark| !mark.ends_with(&format!("but {key}")));
+                if facts.contains(table) && with_table {
+                    marked.insert(table.to_owned());
+                } else if with_table || line.contains("# restart") {
+                    marked.insert(format!("{table}.{key}"));
+                }
+            }
+        }
+        marked
+    }
+
+    #[test]
+    fn the_reference_marks_what_waits_for_a_restart_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("gateway.toml");
+        std::fs::write(&file, "").unwrap();
+        let settings = config::load(&file).unwrap();
+        let facts: BTreeSet<&str> = facts(&settings).into_iter().map(|(key, _)| key).collect();
+        let marked = marked(include_str!("../../gateway.toml"), &facts);
+        assert_eq!(marked, facts.into_iter().map(str::to_owned).collect());
+    }
 
     #[test]
     fn what_a_reload_cannot_change_is_named_and_nothing_else() {
