@@ -6,6 +6,7 @@
     python3 benches/peers/run.py proxied --workloads W1,W3    one part: proxied isolation logins refresh growth startup instructions libraries
     python3 benches/peers/run.py report                       the tables of what was measured last; changes nothing
     python3 benches/peers/run.py draw                         the same into figures/ and README.md
+    python3 benches/peers/run.py draw --earlier a.jsonl       the same of two runs together
     python3 benches/peers/run.py compare --earlier a.jsonl    how far apart are two runs?
 
 The file README.md beside this one says what is measured, how, and what it needs. Samples are appended to --out, which `all` begins anew.
@@ -37,7 +38,7 @@ def options():
     a.add_argument("--grow-to", type=int, default=1_000_000, help="leave out what is larger in `growth`")
     a.add_argument("--systems", action="append", default=[], help="more systems (TOML)")
     a.add_argument("--out", default=os.path.join(machine.DIR, "samples.jsonl"), help="samples are appended here")
-    a.add_argument("--earlier", help="samples of another run, for `compare`")
+    a.add_argument("--earlier", help="samples of another run, for `compare`; or to be told together, for `report` and `draw`")
     a.add_argument("--max-disturbed", type=float, default=0.08, help="a sample is taken again when CPU 0 worked for others this share of the time")
     a.add_argument("--patience", type=float, default=60, help="seconds to wait before a sample for the machine to fall quiet")
     o = a.parse_args()
@@ -105,14 +106,18 @@ def version(program, said):
     return os.path.basename(program) + (f" {number[0]}" if number else "")
 
 
-def results(o, samples):
-    try:
-        with open(samples + ".about") as f:
-            told = json.load(f)
-        rows = figures.read(samples)
-    except FileNotFoundError:
-        sys.exit(f"nothing was measured yet ({samples})")
-    found = {"machine": told} | figures.make(rows, o.max_disturbed)
+def results(o, *runs):
+    """Of one run, or of several together: the rounds of each are numbered on from those before."""
+    rows, rounds = [], 0
+    for samples in runs:
+        try:
+            with open(samples + ".about") as f:
+                told = json.load(f)
+            rows += [r | {"round": r["round"] + rounds} if "round" in r else r for r in figures.read(samples)]
+        except FileNotFoundError:
+            sys.exit(f"nothing was measured yet ({samples})")
+        rounds += told["rounds"]
+    found = {"machine": told | {"rounds": rounds}} | figures.make(rows, o.max_disturbed)
     return found | {"targets": targets.judge(found)}
 
 
@@ -168,7 +173,7 @@ def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     o = options()
     if o.what in ("report", "draw"):
-        found = results(o, o.out)
+        found = results(o, *filter(None, [o.earlier, o.out]))
         if o.what == "draw":
             draw(found)
         return print(tables.all_of_them(found))
