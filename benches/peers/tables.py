@@ -76,7 +76,7 @@ def growth(figures):
     out = ["### P11: growth\n", "| what grows | to | CPU µs a request | over the smallest | MiB | slope |\n|---|---:|---:|---:|---:|---:|"]
     for what, curve in figures.items():
         for i, p in enumerate(curve["points"]):
-            slope = f"{curve['bytes_each']:.0f} bytes each" if i == len(curve["points"]) - 1 else ""
+            slope = f"{round(curve['bytes_each']):,} bytes each" if i == len(curve["points"]) - 1 else ""
             out.append(f"| {what} | {p['size']:,} | {s(p['cpu_us'], 2)} | {s(p['ratio'], 3)} | {p['pss_kb']['median'] / 1024:.1f} | {slope} |")
     return "\n".join(out)
 
