@@ -62,6 +62,16 @@ impl Auth {
         Err(AuthError::NotRecent { needs_two })
     }
 
+    /// Takes a new factor away again unless the session that added it still lives: whoever ended it looks through the factors afterwards, and must not miss
+    /// one that was on its way.
+    pub(super) async fn keep_if_live(&self, who: &Identity, factor: &Factor) -> Result<(), AuthError> {
+        let outcome = self.me(who).await;
+        if outcome.is_err() {
+            self.stores.factors.detach(factor.user, factor.id).await?;
+        }
+        outcome.map(|_| ())
+    }
+
     /// Who it is, if their session has shown two factors or their account has no second one. A session that was opened before there was one must not take
     /// the account over, or away, with the password alone.
     pub(super) async fn with_every_factor(&self, who: &Identity) -> Result<(User, Session), AuthError> {

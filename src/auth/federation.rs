@@ -130,6 +130,7 @@ impl Auth {
             return Err(Federated::TiedAlready.into());
         }
         self.attach(caller, &factor, vouched).await?;
+        self.keep_if_live(who, &factor).await?;
         if let Some(untied) = same.find(|known| known.link.is_none()) {
             self.stores.factors.detach(who.user, untied.id).await?;
         }

@@ -82,7 +82,8 @@ impl Auth {
         self.notify(Some(caller), &account.user.email, Notice::PasswordChanged)
             .await;
         self.end_sessions(user, moment).await?;
-        Ok(())
+        // Once more: somebody who was signed in until now may have added one in the meantime. Nobody can any more (`keep_if_live`).
+        self.untie_squatters(caller, &account).await
     }
 
     /// Until somebody has read a letter to the address, whoever made the account may be another than its owner, and a provider's word for that other, or a
@@ -163,12 +164,9 @@ mod tests {
         );
     }
 
-    #[tokio::test]
-    async fn a_provider_tied_before_the_address_was_confirmed_opens_nothing_after_a_reset_and_one_tied_after_does() {
-        let world = World::new().await;
-        // Somebody registered an address that is not theirs, and tied the account to themselves.
-        let squatter = world.signed_in().await.access.identity;
-        let vouched = Vouched {
+    /// Somebody at a provider.
+    fn eve(world: &World) -> Vouched {
+        Vouched {
             provider: "corp".to_owned(),
             issuer: "https://id.example".to_owned(),
             subject: "eve".to_owned(),
@@ -176,7 +174,15 @@ mod tests {
             roles: None,
             auth_time: world.clock.now(),
             amr: Vec::new(),
-        };
+        }
+    }
+
+    #[tokio::test]
+    async fn a_provider_tied_before_the_address_was_confirmed_opens_nothing_after_a_reset_and_one_tied_after_does() {
+        let world = World::new().await;
+        // Somebody registered an address that is not theirs, and tied the account to themselves.
+        let squatter = world.signed_in().await.access.identity;
+        let vouched = eve(&world);
         let auth = &world.auth;
         auth.tie(&caller(), &squatter, &vouched).await.unwrap();
         let reset = async || {
@@ -197,6 +203,30 @@ mod tests {
             .await
             .map(|_| ())
             .unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_squatter_who_keeps_tying_while_the_owner_resets_is_out_all_the_same() {
+        let world = World::new().await;
+        let squatter = world.signed_in().await.access.identity;
+        let vouched = eve(&world);
+        let auth = &world.auth;
+        let account = world.stores.accounts.find(squatter.user).await.unwrap().unwrap();
+        let errand = Errand::Reset(Holder::of(&account));
+        let token = auth.links.issue(errand, RESET_WITHIN).await.unwrap();
+        let caller = caller();
+        let squat = async {
+            loop {
+                let _ = auth.tie(&caller, &squatter, &vouched).await;
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::select! {
+            done = auth.reset_password(&caller, &token, password()) => done.unwrap(),
+            () = squat => {}
+        }
+        let refused = auth.sign_in_vouched(&caller, &vouched, true).await;
+        assert!(refused.is_err(), "the squatter is still in");
     }
 
     #[tokio::test]

@@ -100,6 +100,7 @@ impl Auth {
             Attached::LinkTaken | Attached::There => return Err(AuthError::PasskeyTaken),
             Attached::NoUser | Attached::EmailTaken => return Err(AuthError::SessionOver { dead: true }),
         }
+        self.keep_if_live(who, &factor).await?;
         self.factor_changed(caller, who, "passkey.added").await;
         Ok(Added {
             passkey: Passkey::of(factor, &kept),
