@@ -62,12 +62,13 @@ impl Auth {
         Err(AuthError::NotRecent { needs_two })
     }
 
-    /// Takes a new factor away again unless the session that added it still lives: whoever ended it looks through the factors afterwards, and must not miss
-    /// one that was on its way.
+    /// Takes a new factor away again, and the recovery codes that came with it, unless the session that added it still lives: whoever ended it looks through
+    /// the factors afterwards, and must not miss one that was on its way.
     pub(super) async fn keep_if_live(&self, who: &Identity, factor: &Factor) -> Result<(), AuthError> {
         let outcome = self.me(who).await;
         if outcome.is_err() {
             self.stores.factors.detach(factor.user, factor.id).await?;
+            self.drop_idle_codes(factor.user).await?;
         }
         outcome.map(|_| ())
     }

@@ -120,6 +120,7 @@ mod tests {
     use super::*;
     use crate::auth::world::{World, caller, password};
     use crate::model::clock::Clock as _;
+    use crate::model::identity::Identity;
     use crate::model::vouched::Vouched;
 
     /// What an answer costs: questions to the store of links and counters, letters, hashes.
@@ -185,61 +186,51 @@ mod tests {
         let vouched = eve(&world);
         let auth = &world.auth;
         auth.tie(&caller(), &squatter, &vouched).await.unwrap();
-        let reset = async || {
-            let account = world.stores.accounts.find(squatter.user).await.unwrap().unwrap();
-            let errand = Errand::Reset(Holder::of(&account));
-            let token = auth.links.issue(errand, RESET_WITHIN).await.unwrap();
-            auth.reset_password(&caller(), &token, password()).await.unwrap();
-        };
-        reset().await;
+        world.reset(squatter.user).await;
         let refused = auth.sign_in_vouched(&caller(), &vouched, true).await;
         assert!(refused.is_err(), "the squatter is still in");
 
-        let owner = auth.login(&caller(), "ada@example.com", password()).await.unwrap();
-        let owner = owner.signed_in().unwrap().access.identity;
+        let owner = world.again().await.access.identity;
         auth.tie(&caller(), &owner, &vouched).await.unwrap();
-        reset().await;
+        world.reset(squatter.user).await;
         auth.sign_in_vouched(&caller(), &vouched, true)
             .await
             .map(|_| ())
             .unwrap();
     }
 
+    /// They are not let in, and nothing of theirs stands in the account.
+    async fn is_out(world: &World, squatter: &Identity, vouched: &Vouched) {
+        let refused = world.auth.sign_in_vouched(&caller(), vouched, true).await;
+        assert!(refused.is_err(), "the squatter is still in");
+        assert_eq!(world.stores.factors.of_user(squatter.user).await.unwrap(), []);
+    }
+
     #[tokio::test]
-    async fn a_squatter_who_keeps_tying_while_the_owner_resets_is_out_all_the_same() {
+    async fn a_squatter_who_ties_a_provider_after_the_first_look_of_a_reset_is_out_all_the_same() {
         let world = World::new().await;
         let squatter = world.signed_in().await.access.identity;
         let vouched = eve(&world);
-        let auth = &world.auth;
-        let account = world.stores.accounts.find(squatter.user).await.unwrap().unwrap();
-        let errand = Errand::Reset(Holder::of(&account));
-        let token = auth.links.issue(errand, RESET_WITHIN).await.unwrap();
-        let caller = caller();
-        let squat = async {
-            loop {
-                let _ = auth.tie(&caller, &squatter, &vouched).await;
-                tokio::task::yield_now().await;
-            }
-        };
-        tokio::select! {
-            done = auth.reset_password(&caller, &token, password()) => done.unwrap(),
-            () = squat => {}
-        }
-        let refused = auth.sign_in_vouched(&caller, &vouched, true).await;
-        assert!(refused.is_err(), "the squatter is still in");
+        let tie = async { world.auth.tie(&caller(), &squatter, &vouched).await.unwrap() };
+        world.reset_while(squatter.user, tie).await;
+        is_out(&world, &squatter, &vouched).await;
+    }
+
+    #[tokio::test]
+    async fn a_squatter_whose_tie_was_on_its_way_during_a_reset_is_out_all_the_same() {
+        let world = World::new().await;
+        let squatter = world.signed_in().await.access.identity;
+        let (vouched, caller) = (eve(&world), caller());
+        let tie = world.auth.tie(&caller, &squatter, &vouched);
+        let outcome = world.reset_during(squatter.user, tie).await;
+        assert!(matches!(outcome, Err(AuthError::SessionOver { .. })), "{outcome:?}");
+        is_out(&world, &squatter, &vouched).await;
     }
 
     #[tokio::test]
     async fn a_link_is_not_spent_while_a_store_is_away() {
         let world = World::new().await;
-        world.register().await;
-        let account = world
-            .stores
-            .accounts
-            .find_by_email(&"ada@example.com".parse().unwrap())
-            .await;
-        let errand = Errand::Reset(Holder::of(&account.unwrap().unwrap()));
-        let token = world.auth.links.issue(errand, RESET_WITHIN).await.unwrap();
+        let token = world.reset_token(world.register().await.id).await;
         world.sessions.set_down(true);
         let failed = world.auth.reset_password(&caller(), &token, password()).await;
         assert!(matches!(failed, Err(AuthError::Store(_))), "{failed:?}");

@@ -1,6 +1,8 @@
 //! What tests of the rules, and of the portal over them, live in: a real store in a file of its own, a clock that stands still, cheap hashes, and stores
 //! that fail and count when they are told to.
 
+mod held;
+
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -10,7 +12,8 @@ use async_trait::async_trait;
 use tempfile::TempDir;
 use totp_rs::Totp;
 
-use super::links::Links;
+use self::held::Held;
+use super::links::{Errand, Holder, Links, RESET_WITHIN};
 use super::register::Registered;
 use super::{Auth, AuthError, Hasher, SignedIn};
 use crate::config::{self, Algorithm, AuthLimits, OnReuse, PasswordRules, Rate, StoreUrl};
@@ -64,6 +67,7 @@ pub(crate) struct World {
     pub(crate) stores: Stores,
     pub(crate) sessions: Arc<Switched<dyn SessionStore>>,
     pub(crate) ephemeral: Arc<Switch>,
+    pub(crate) factors: Arc<Held>,
     pub(crate) hasher: Arc<Hasher>,
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) limits: AuthLimits,
@@ -84,9 +88,10 @@ impl World {
         let opened = Stores::open(&store, &metrics).await.unwrap();
         let sessions = Arc::new(Switched::new(opened.sessions));
         let ephemeral = Arc::new(Switched::new(opened.ephemeral));
+        let factors = Arc::new(Held::new(opened.factors));
         let stores = Stores {
             accounts: opened.accounts,
-            factors: opened.factors,
+            factors: factors.clone(),
             outbox: opened.outbox,
             sessions: sessions.clone(),
             ephemeral: ephemeral.clone(),
@@ -128,6 +133,7 @@ impl World {
             stores,
             sessions,
             ephemeral,
+            factors,
             hasher,
             clock,
             limits: settings.limits,
@@ -232,6 +238,40 @@ impl World {
             .open_session(&caller(), user, Proof::password(), self.clock.now())
             .await
             .unwrap()
+    }
+
+    /// What the letter that resets somebody's password has in its link.
+    pub(crate) async fn reset_token(&self, user: UserId) -> String {
+        let account = self.stores.accounts.find(user).await.unwrap().unwrap();
+        let errand = Errand::Reset(Holder::of(&account));
+        self.auth.links.issue(errand, RESET_WITHIN).await.unwrap()
+    }
+
+    /// Somebody resets their password.
+    pub(crate) async fn reset(&self, user: UserId) {
+        let token = self.reset_token(user).await;
+        self.auth.reset_password(&caller(), &token, password()).await.unwrap();
+    }
+
+    /// The same, and `meanwhile` between the first look at what beside the password opens the account and all that follows.
+    pub(crate) async fn reset_while(&self, user: UserId, meanwhile: impl Future<Output = ()>) {
+        self.factors.read.close();
+        tokio::join!(self.reset(user), async {
+            self.factors.read.reached().await;
+            meanwhile.await;
+            self.factors.read.open();
+        });
+    }
+
+    /// What comes of adding a factor when all of a reset falls between asking whether that may be and doing it.
+    pub(crate) async fn reset_during<T>(&self, user: UserId, adding: impl Future<Output = T>) -> T {
+        self.factors.adding.close();
+        let (outcome, ()) = tokio::join!(adding, async {
+            self.factors.adding.reached().await;
+            self.reset(user).await;
+            self.factors.adding.open();
+        });
+        outcome
     }
 
     /// How refreshes ended so far: `repeated=1 rotated=2`.

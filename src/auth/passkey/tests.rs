@@ -520,3 +520,29 @@ async fn a_password_is_not_needed_for_it_and_still_works_beside_it() {
     assert!(matches!(wrong, Err(AuthError::InvalidCredentials)));
     second_step(&world).await;
 }
+
+#[tokio::test]
+async fn a_squatter_who_adds_a_passkey_after_the_first_look_of_a_reset_is_out_all_the_same() {
+    let world = World::new().await;
+    let squatter = world.signed_in().await.access.identity;
+    let mut key = Authenticator::at(HERE);
+    let adding = async { add(&world, &squatter, &mut key).await.map(|_| ()).unwrap() };
+    world.reset_while(squatter.user, adding).await;
+    refused(enter(&world, &mut key).await, "the squatter is still in");
+    let entered = world.auth.login(&caller(), "ada@example.com", password()).await;
+    assert!(entered.unwrap().signed_in().is_none(), "it stays a second step");
+}
+
+#[tokio::test]
+async fn a_squatter_whose_passkey_was_on_its_way_during_a_reset_is_out_all_the_same() {
+    let world = World::new().await;
+    let squatter = world.signed_in().await.access.identity;
+    let mut key = Authenticator::at(HERE);
+    let outcome = world
+        .reset_during(squatter.user, add(&world, &squatter, &mut key))
+        .await;
+    assert!(matches!(outcome, Err(AuthError::SessionOver { .. })));
+    refused(enter(&world, &mut key).await, "the squatter is still in");
+    let left = world.stores.factors.of_user(squatter.user).await.unwrap();
+    assert_eq!(left, [], "nor do their recovery codes stay");
+}
