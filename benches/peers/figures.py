@@ -1,6 +1,6 @@
 """Samples become figures: medians with their ranges, ratios taken within a round.
 
-A sample during which CPU 0 worked too long for others is left out, unless nothing else is there; how many were is told.
+Of the rounds, the calmer half counts (`calmest`). A sample during which CPU 0 worked too long for others is left out, unless nothing else is there; how many were is told.
 """
 import collections, json, statistics
 
@@ -27,6 +27,15 @@ def by(rows, *keys):
     for r in rows:
         found[tuple(r[k] for k in keys)].append(r)
     return found
+
+
+def calmest(rows, series, *costs):
+    """Of the rounds, the half in which all that was measured cost least, each beside what it usually costs. Others on the host add to every program, but not
+    by the same factor; the systems are the gauge of that together, so that no one's luck decides."""
+    usual = {name: {k: statistics.median(r[k] for r in rs) for k in costs} for (name,), rs in by(rows, series).items()}
+    dear = {number: statistics.mean(r[k] / usual[r[series]][k] for r in rs for k in costs) for (number,), rs in by(rows, "round").items()}
+    calm = set(sorted(dear, key=dear.get)[:(len(dear) + 1) // 2])
+    return [r for r in rows if r["round"] in calm]
 
 
 def ratios(numerators, denominators, key):
@@ -56,8 +65,10 @@ def make(rows, max_disturbed):
 def proxied(rows):
     found = {}
     for (workload,), of_workload in sorted(by(rows, "workload").items()):
-        systems = {name: rs for (name,), rs in by(of_workload, "system").items()}
         key = "per_conn" if "per_conn" in of_workload[0] else "cpu_us"
+        if key == "cpu_us":
+            of_workload = calmest(of_workload, "system", key)
+        systems = {name: rs for (name,), rs in by(of_workload, "system").items()}
         table = {}
         for name, rs in sorted(systems.items(), key=lambda x: statistics.median(r[key] for r in x[1])):
             keys = [k for k in (key, "user_us", "sys_us", "rps", "pss_kb", "busy0", "busy1") if k in rs[0]]
@@ -71,25 +82,31 @@ def proxied(rows):
 def isolation(rows):
     found = {}
     for (name,), rs in by(rows, "meanwhile").items():
+        asked, failed = sum(r["n"] for r in rs), sum(r["failed"] + r["quiet"]["failed"] for r in rs)
+        # By the middles: of the tails is the question.
+        rs = calmest([r | {"quiet_p50": r["quiet"]["p50"]} for r in rs], "meanwhile", "p50", "quiet_p50")
         found[name] = {k: spread([r[k] for r in rs]) for k in ("p50", "typical", "p99", "p999", "max", "ratio")}
         found[name] |= {f"quiet_{k}": spread([r["quiet"][k] for r in rs]) for k in ("p50", "typical", "p99", "p999", "max")}
-        found[name] |= {"asked": sum(r["n"] for r in rs), "failed": sum(r["failed"] + r["quiet"]["failed"] for r in rs)}
+        found[name] |= {"asked": asked, "failed": failed}
     return found
 
 
 def logins(rows):
+    rows = calmest(rows, "part", "cpu_us", "hash_cpu_us")
     return {k: spread([r[k] for r in rows]) for k in ("logins", "hashes", "ratio", "cpu_us", "hash_cpu_us")} if rows else {}
 
 
 def refresh(rows):
     keys = ("cpu_us", "signature_us", "ratio", "rps", "store_us")
-    return {store: {k: spread([r[k] for r in rs]) for k in keys} for (store,), rs in by(rows, "store").items()}
+    calm = {store: calmest(rs, "store", "cpu_us", "signature_us") for (store,), rs in by(rows, "store").items()}
+    return {store: {k: spread([r[k] for r in rs]) for k in keys} for store, rs in calm.items()}
 
 
 def growth(rows):
     found = {}
     for (what,), of_curve in by(rows, "what").items():
-        asked = {size: rs for (size,), rs in sorted(by([r for r in of_curve if "cpu_us" in r], "size").items())}
+        calm = calmest([r for r in of_curve if "cpu_us" in r], "size", "cpu_us")
+        asked = {size: rs for (size,), rs in sorted(by(calm, "size").items())}
         weighed = by([r for r in of_curve if "pss_kb" in r], "size")
         first, last = min(asked), max(asked)
         points = [{"size": size, "cpu_us": spread([r["cpu_us"] for r in rs]), "pss_kb": spread([r["pss_kb"] for r in weighed[size,]]),

@@ -41,7 +41,7 @@ def each(benches, name, argument, step):
     return {"instructions": (many - few) / (MANY - FEW)}
 
 
-def measure(o, _, keep):
+def measure(o, _, keep, __):
     benches = yardstick.program()
     for name, argument, step in BENCHMARKS:
         row = {"part": "instructions", "benchmark": name + (f" {argument}" if argument else "")}

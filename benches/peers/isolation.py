@@ -137,11 +137,12 @@ def sample(s, name, windows, o):
         k: used[k] for k in ("disturbed", "busy0")}
 
 
-def measure(o, systems, keep):
+def measure(o, systems, keep, rounds):
     compile_c("pace")
     for name in MEANWHILE:
         # The flood has a target; of the others a glimpse will do.
-        for number in range(STARTS * o.rounds if name == "flood" else 1):
+        numbers = [STARTS * rnd + n for rnd in rounds for n in range(STARTS)] if name == "flood" else [0] * (rounds[0] == 0)
+        for number in numbers:
             row = {"part": "isolation", "meanwhile": name, "round": number}
             take(o, keep, row, lambda: sample(systems["gateward"], name, WINDOWS, o))
 

@@ -76,7 +76,7 @@ def sample(s, workload):
     return {"requests": n, "instructions": {name: spent[name] / n for name in LIBRARIES}}
 
 
-def measure(o, systems, keep):
+def measure(o, systems, keep, _):
     for workload in PROFILED:
         take(o, keep, {"part": "libraries", "workload": workload}, lambda: sample(systems["gateward"], workload))
 

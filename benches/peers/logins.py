@@ -9,7 +9,7 @@ import yardstick
 from isolation import OPEN_LIMITS
 from load import address, wrk
 from machine import HERE, Meter, Unfit, quiet
-from sampling import starts, take
+from sampling import take
 from systems import program, running, settings
 from turns import joined, take_turns
 
@@ -38,14 +38,13 @@ def sample(s, p, benches, o):
             "disturbed": max(0.0, used["others"] - 0.5)}
 
 
-def measure(o, systems, keep):
+def measure(o, systems, keep, rounds):
     benches, s = yardstick.program(), systems["gateward"]
-    for rounds in starts(o):
-        quiet(o.patience)
-        with running(s, "jwt", OPEN_LIMITS, lambda: accounts.add(program(s), settings(s), PEOPLE)) as p:
-            sign_in(1)
-            for rnd in rounds:
-                take(o, keep, {"part": "logins", "round": rnd}, lambda: sample(s, p, benches, o))
+    quiet(o.patience)
+    with running(s, "jwt", OPEN_LIMITS, lambda: accounts.add(program(s), settings(s), PEOPLE)) as p:
+        sign_in(1)
+        for rnd in rounds:
+            take(o, keep, {"part": "logins", "round": rnd}, lambda: sample(s, p, benches, o))
 
 
 def told(r):

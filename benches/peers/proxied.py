@@ -8,7 +8,7 @@ import contextlib, time
 
 from load import Idle, generate, warm_up
 from machine import Unfit, pss_kb, quiet
-from sampling import side_by_side, starts, take, take_all
+from sampling import side_by_side, take, take_all
 from systems import place, running
 
 # name: (listener, how, what it is, systems)
@@ -42,16 +42,19 @@ def idle(p, listener, count):
     return {"base_kb": before, "pss_kb": after, "per_conn": (after - before) * 1024 / count}
 
 
-def measure(o, systems, keep):
-    """All samples of the chosen workloads; `keep` takes each."""
+def measure(o, systems, keep, rounds):
+    """Some rounds of the chosen workloads; `keep` takes each sample."""
     for w in o.workloads:
         listener, how, _ = WORKLOADS[w]
         chosen = [systems[n] for n in o.peers if listener in systems[n]["has"]]
-        for rounds in starts(o):
-            (one_by_one if how == "idle" else together)(w, chosen, rounds, o, keep)
+        if how != "idle":
+            together(w, chosen, rounds, o, keep)
+        elif rounds[0] == 0 or rounds[-1] == o.rounds - 1:
+            one_by_one(w, chosen, rounds, o, keep)
 
 
 def one_by_one(w, chosen, rounds, o, keep):
+    """What an idle connection needs depends on no host: it is looked at first and last."""
     listener = WORKLOADS[w][0]
     for s in chosen:
         def sample():

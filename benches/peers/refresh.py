@@ -10,7 +10,7 @@ import yardstick
 from isolation import OPEN_LIMITS
 from load import address, wrk
 from machine import DIR, HERE, Meter, Unfit, quiet
-from sampling import starts, take
+from sampling import take
 from stores import Redis
 from systems import program, running, settings
 from turns import take_turns
@@ -48,18 +48,17 @@ def sample(p, redis, benches, o):
             "disturbed": max(0.0, used["others"] - 0.5)}
 
 
-def measure(o, systems, keep):
+def measure(o, systems, keep, rounds):
     benches, s = yardstick.program(), systems["gateward"]
     for store in STORES:
-        for rounds in starts(o):
-            quiet(o.patience)
-            with contextlib.ExitStack() as stack:
-                redis = stack.enter_context(Redis()) if store == "redis" else None
-                more = OPEN_LIMITS | ({"SESSIONS": redis.url} if redis else {})
-                p = stack.enter_context(running(s, "jwt", more, lambda: accounts.add(program(s), settings(s), SESSIONS)))
-                rotate(begin("warm"), 1)
-                for rnd in rounds:
-                    take(o, keep, {"part": "refresh", "store": store, "round": rnd}, lambda: sample(p, redis, benches, o))
+        quiet(o.patience)
+        with contextlib.ExitStack() as stack:
+            redis = stack.enter_context(Redis()) if store == "redis" else None
+            more = OPEN_LIMITS | ({"SESSIONS": redis.url} if redis else {})
+            p = stack.enter_context(running(s, "jwt", more, lambda: accounts.add(program(s), settings(s), SESSIONS)))
+            rotate(begin("warm"), 1)
+            for rnd in rounds:
+                take(o, keep, {"part": "refresh", "store": store, "round": rnd}, lambda: sample(p, redis, benches, o))
 
 
 def told(r):

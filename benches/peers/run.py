@@ -18,6 +18,7 @@ import figures, fixtures, growth, instructions, isolation, libraries, load, logi
 
 PARTS = {"proxied": proxied, "isolation": isolation, "logins": logins, "refresh": refresh, "growth": growth, "startup": startup,
          "instructions": instructions, "libraries": libraries}
+SPREAD = ("proxied", "logins", "refresh", "isolation", "startup")
 NOW = "proxied,logins,refresh,isolation,startup,growth,instructions,libraries"
 PEERS = "gateward,gateward-public,haproxy,nginx,nginx-noauth,envoy-cache"
 WORKLOADS = "W1,W3,W4,W4p,W5,W5p,W6,W7,W8,W8t"
@@ -32,7 +33,7 @@ def options():
     a.add_argument("--peers", default=PEERS)
     a.add_argument("--workloads", default=WORKLOADS)
     a.add_argument("--rounds", type=int, default=12, help="in each of which everything is measured once, side by side")
-    a.add_argument("--fresh", type=int, default=4, help="everything is started anew after so many rounds")
+    a.add_argument("--fresh", type=int, default=2, help="everything is started anew after so many rounds, and the other parts have their turn")
     a.add_argument("--secs", type=int, default=1, help="of load for each sample")
     a.add_argument("--idle", type=int, default=5000, help="idle connections of W8 and W8t")
     a.add_argument("--grow-to", type=int, default=1_000_000, help="leave out what is larger in `growth`")
@@ -69,23 +70,35 @@ def keeper(o):
         text = "FAILED: " + row["fail"] if "fail" in row else PARTS[row["part"]].told(row)
         machine.progress(f"{row['part']} {name} r{row.get('round', 0)}: {text}")
         with open(o.out, "a") as f:
-            f.write(json.dumps(row) + "\n")
+            f.write(json.dumps(row | {"at": round(time.time())}) + "\n")
     return keep
 
 
 def measure(o, parts, known):
     lock = open(os.environ["BENCH_LOCK"], "a") if os.environ.get("BENCH_LOCK") else None
     os.sched_setaffinity(0, machine.LOAD_CPU)
-    for part in parts:
+    for part, rounds in turns_of(parts, o):
         with load.Upstream(first=part == "isolation") if part != "instructions" else contextlib.nullcontext():
             if lock:
                 fcntl.flock(lock, fcntl.LOCK_EX)
             try:
-                PARTS[part].measure(o, known, keeper(o))
+                PARTS[part].measure(o, known, keeper(o), rounds)
             finally:
                 if lock:
                     fcntl.flock(lock, fcntl.LOCK_UN)
                     time.sleep(1)  # let a waiting job in
+
+
+def turns_of(parts, o):
+    """Which part measures which rounds, in order. A host is busy for minutes on end: a part that did all its rounds at once would have a calm host or a
+    busy one, so each does a few and comes again. What takes long to set up, or counts instead of timing, comes once."""
+    for first in range(0, max(o.rounds, 1), o.fresh):
+        for part in parts:
+            if part in SPREAD:
+                yield part, range(first, min(first + o.fresh, o.rounds))
+    for part in parts:
+        if part not in SPREAD:
+            yield part, range(o.rounds)
 
 
 def about(o, missing, known):
@@ -108,15 +121,16 @@ def version(program, said):
 
 def results(o, *runs):
     """Of one run, or of several together: the rounds of each are numbered on from those before."""
-    rows, rounds = [], 0
+    rows, rounds, begun = [], 0, 0
     for samples in runs:
         try:
             with open(samples + ".about") as f:
                 told = json.load(f)
-            rows += [r | {"round": r["round"] + rounds} if "round" in r else r for r in figures.read(samples)]
+            rows += [r | {"round": r["round"] + begun} if "round" in r else r for r in figures.read(samples)]
         except FileNotFoundError:
             sys.exit(f"nothing was measured yet ({samples})")
         rounds += told["rounds"]
+        begun = 1 + max((r["round"] for r in rows if "round" in r), default=-1)
     found = {"machine": told | {"rounds": rounds}} | figures.make(rows, o.max_disturbed)
     return found | {"targets": targets.judge(found)}
 
@@ -180,7 +194,7 @@ def main():
     if o.what == "compare":
         if not o.earlier:
             sys.exit("--earlier names the samples of the other run")
-        return print(targets.compare(results(o, o.earlier)["targets"], results(o, o.out)["targets"]))
+        return print(targets.compare(results(o, o.earlier), results(o, o.out)))
     if not machine.has_two_cpus():
         sys.exit("needs CPUs 0 and 1")
     if load.missing():

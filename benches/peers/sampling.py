@@ -7,12 +7,6 @@ from turns import take_turns
 TRIES = 3
 
 
-def starts(o, rounds=None):
-    """The rounds from one fresh start to the next."""
-    rounds = max(rounds or o.rounds, 1)
-    return [range(first, min(first + o.fresh, rounds)) for first in range(0, rounds, o.fresh)]
-
-
 def take(o, keep, row, sample):
     """Keeps what `sample` returns, together with what `row` says it is of."""
     take_all(o, keep, [row], lambda: [sample()])

@@ -42,8 +42,8 @@ def sample(s, listener, o):
     return {"ms": sorted(once(cmd, env, s["name"], listener) for _ in range(STARTS))[STARTS // 2]}
 
 
-def measure(o, systems, keep):
-    for rnd in range(o.rounds):
+def measure(o, systems, keep, rounds):
+    for rnd in rounds:
         for listener in ("tls", "plain"):
             row = {"part": "startup", "listener": listener, "round": rnd}
             take(o, keep, row, lambda: sample(systems["gateward"], listener, o))

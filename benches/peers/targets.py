@@ -87,8 +87,13 @@ def table(lines):
 def compare(earlier, later):
     """Two runs beside each other, as Markdown: how far apart are they?"""
     out = ["| | what | earlier | later | apart |", "|---|---|---:|---:|---:|"]
-    for a, b in zip(earlier, later):
+    for a, b in zip(earlier["targets"], later["targets"]):
         if a["reached"] and b["reached"]:
             x, y = a["reached"]["median"], b["reached"]["median"]
             out.append(f"| {a['id']} | {a['what']} | {written(x, a['unit'])} | {written(y, b['unit'])} | {abs(y - x) / x:.1%} |")
+    for workload in sorted(set(earlier["proxied"]) & set(later["proxied"])):
+        x, y = (f["proxied"][workload]["systems"].get("haproxy", {}).get("cpu_us") for f in (earlier, later))
+        if x and y:
+            x, y = x["median"], y["median"]
+            out.append(f"| | what the host was like: HAProxy's µs at {workload} | {x:.1f} | {y:.1f} | {abs(y - x) / x:.1%} |")
     return "\n".join(out)
