@@ -4,6 +4,8 @@ Of the rounds, the calmer half counts (`calmest`). A sample during which CPU 0 w
 """
 import collections, json, statistics
 
+from isolation import STEADY
+
 
 def spread(values):
     """Median, lowest, highest and number of some values."""
@@ -79,15 +81,22 @@ def proxied(rows):
     return found
 
 
+def middle(tail, by):
+    """A tail's p99: that of all its requests, or of a quarter of a second, in the middle of all quarters."""
+    return statistics.median(tail["quarters"]) if by == "quarter" else tail[by]
+
+
 def isolation(rows):
     found = {}
     for (name,), rs in by(rows, "meanwhile").items():
         asked, failed = sum(r["n"] for r in rs), sum(r["failed"] + r["quiet"]["failed"] for r in rs)
-        # By the middles: of the tails is the question.
-        rs = calmest([r | {"quiet_p50": r["quiet"]["p50"]} for r in rs], "meanwhile", "p50", "quiet_p50")
-        found[name] = {k: spread([r[k] for r in rs]) for k in ("p50", "typical", "p99", "p999", "max", "ratio")}
-        found[name] |= {f"quiet_{k}": spread([r["quiet"][k] for r in rs]) for k in ("p50", "typical", "p99", "p999", "max")}
-        found[name] |= {"asked": asked, "failed": failed}
+        now, before = ({k: spread([r[k] for r in some]) for k in ("p50", "p99", "p999", "max")} | {
+            "quarter": spread([p99 for r in some for p99 in r["quarters"]])} for some in (rs, [r["quiet"] for r in rs]))
+        # All gateways count, calm hour or not: what would be the gauge of that is what is asked for.
+        by = "quarter" if name in STEADY else "p99"
+        each = spread([middle(r, by) / middle(r["quiet"], by) for r in rs])
+        found[name] = now | {f"quiet_{k}": v for k, v in before.items()} | {
+            "ratio": each | {"median": now[by]["median"] / before[by]["median"]}, "asked": asked, "failed": failed}
     return found
 
 

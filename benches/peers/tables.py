@@ -50,7 +50,7 @@ def isolation(figures):
            "|---|---:|---:|---:|---:|---:|---:|---:|---:|"]
     for n, t in figures.items():
         both = lambda k: f"{s(t[k])}, {s(t['quiet_' + k])}"
-        out.append(f"| {MEANWHILE[n]} | {both('p50')} | {both('typical')} | {both('p99')} | {s(t['ratio'], 2)} | {both('p999')} | {t['max']['high']}, "
+        out.append(f"| {MEANWHILE[n]} | {both('p50')} | {both('quarter')} | {both('p99')} | {s(t['ratio'], 2)} | {both('p999')} | {t['max']['high']}, "
                    f"{t['quiet_max']['high']} | {t['asked']} | {t['failed']} |")
     return "\n".join(out)
 
