@@ -1,6 +1,6 @@
 """Samples become figures: medians with their ranges, ratios taken within a round.
 
-Of the rounds, the calmer half counts (`calmest`). A sample during which CPU 0 worked too long for others is left out, unless nothing else is there; how many were is told.
+A sample during which CPU 0 worked too long for others is left out, unless nothing else is there; how many were is told.
 """
 import collections, json, statistics
 
@@ -31,15 +31,6 @@ def by(rows, *keys):
     return found
 
 
-def calmest(rows, series, *costs):
-    """Of the rounds, the half in which all that was measured cost least, each beside what it usually costs. Others on the host add to every program, but not
-    by the same factor; the systems are the gauge of that together, so that no one's luck decides."""
-    usual = {name: {k: statistics.median(r[k] for r in rs) for k in costs} for (name,), rs in by(rows, series).items()}
-    dear = {number: statistics.mean(r[k] / usual[r[series]][k] for r in rs for k in costs) for (number,), rs in by(rows, "round").items()}
-    calm = set(sorted(dear, key=dear.get)[:(len(dear) + 1) // 2])
-    return [r for r in rows if r["round"] in calm]
-
-
 def ratios(numerators, denominators, key):
     """The ratio of a figure within each round that has both."""
     below = {r["round"]: r[key] for r in denominators}
@@ -68,8 +59,6 @@ def proxied(rows):
     found = {}
     for (workload,), of_workload in sorted(by(rows, "workload").items()):
         key = "per_conn" if "per_conn" in of_workload[0] else "cpu_us"
-        if key == "cpu_us":
-            of_workload = calmest(of_workload, "system", key)
         systems = {name: rs for (name,), rs in by(of_workload, "system").items()}
         table = {}
         for name, rs in sorted(systems.items(), key=lambda x: statistics.median(r[key] for r in x[1])):
@@ -81,9 +70,9 @@ def proxied(rows):
     return found
 
 
-def middle(tail, by):
+def middle(tail, which):
     """A tail's p99: that of all its requests, or of a quarter of a second, in the middle of all quarters."""
-    return statistics.median(tail["quarters"]) if by == "quarter" else tail[by]
+    return statistics.median(tail["quarters"]) if which == "quarter" else tail[which]
 
 
 def isolation(rows):
@@ -92,30 +81,26 @@ def isolation(rows):
         asked, failed = sum(r["n"] for r in rs), sum(r["failed"] + r["quiet"]["failed"] for r in rs)
         now, before = ({k: spread([r[k] for r in some]) for k in ("p50", "p99", "p999", "max")} | {
             "quarter": spread([p99 for r in some for p99 in r["quarters"]])} for some in (rs, [r["quiet"] for r in rs]))
-        # All gateways count, calm hour or not: what would be the gauge of that is what is asked for.
-        by = "quarter" if name in STEADY else "p99"
-        each = spread([middle(r, by) / middle(r["quiet"], by) for r in rs])
+        which = "quarter" if name in STEADY else "p99"
+        each = spread([middle(r, which) / middle(r["quiet"], which) for r in rs])
         found[name] = now | {f"quiet_{k}": v for k, v in before.items()} | {
-            "ratio": each | {"median": now[by]["median"] / before[by]["median"]}, "asked": asked, "failed": failed}
+            "ratio": each | {"median": now[which]["median"] / before[which]["median"]}, "asked": asked, "failed": failed}
     return found
 
 
 def logins(rows):
-    rows = calmest(rows, "part", "cpu_us", "hash_cpu_us")
     return {k: spread([r[k] for r in rows]) for k in ("logins", "hashes", "ratio", "cpu_us", "hash_cpu_us")} if rows else {}
 
 
 def refresh(rows):
     keys = ("cpu_us", "signature_us", "ratio", "rps", "store_us")
-    calm = {store: calmest(rs, "store", "cpu_us", "signature_us") for (store,), rs in by(rows, "store").items()}
-    return {store: {k: spread([r[k] for r in rs]) for k in keys} for store, rs in calm.items()}
+    return {store: {k: spread([r[k] for r in rs]) for k in keys} for (store,), rs in by(rows, "store").items()}
 
 
 def growth(rows):
     found = {}
     for (what,), of_curve in by(rows, "what").items():
-        calm = calmest([r for r in of_curve if "cpu_us" in r], "size", "cpu_us")
-        asked = {size: rs for (size,), rs in sorted(by(calm, "size").items())}
+        asked = {size: rs for (size,), rs in sorted(by([r for r in of_curve if "cpu_us" in r], "size").items())}
         weighed = by([r for r in of_curve if "pss_kb" in r], "size")
         first, last = min(asked), max(asked)
         points = [{"size": size, "cpu_us": spread([r["cpu_us"] for r in rs]), "pss_kb": spread([r["pss_kb"] for r in weighed[size,]]),

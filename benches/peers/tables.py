@@ -22,7 +22,7 @@ def machine(figures):
     share = f" CPU 0 worked for others {others['median']:.1%} of the time (at most {others['high']:.1%})." if others else ""
     noisy = " **The machine was not quiet: a trial, not figures to lean on.**" if not figures["quiet"] else ""
     left = f" {figures['left_out']} of {figures['samples']} samples left out: another job had the proxy's CPU." if figures["left_out"] else ""
-    return f"Measured on {m['cpus']} × {m['cpu']}, Linux {m['kernel']}, {m['rounds']} round{'s' * (m['rounds'] > 1)} of {m['secs']} s, of which the calmer half counts, all systems started anew after {m['fresh']}; beside {versions}.{missing}{share}{left}{noisy}"
+    return f"Measured on {m['cpus']} × {m['cpu']}, Linux {m['kernel']}, {m['rounds']} round{'s' * (m['rounds'] > 1)} of {m['secs']} s, all systems started anew after {m['fresh']}; beside {versions}.{missing}{share}{left}{noisy}"
 
 
 def proxied(figures):
