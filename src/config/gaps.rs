@@ -3,6 +3,8 @@
 //! A route with `methods` says nothing about others: they go to the next route that fits, as in most proxies. Where that one asks for less, a guard has a
 //! gap, which can be meant (`GET` for staff, `POST` for everybody) and is more often forgotten. So `gateward check` says it and accepts the file.
 
+use std::time::Duration;
+
 use http::Method;
 
 use super::{Access, HostPattern, Route};
@@ -62,6 +64,7 @@ fn next_best<'r>(guard: &Route, method: &Method, routes: &'r [Route]) -> Option<
     })
 }
 
+/// Less of who is calling, of their roles, of what they have proved, or of how lately.
 fn asks_for_less(other: &Route, guard: &Route) -> bool {
     let rank = |access: Access| match access {
         Access::Public => 0,
@@ -69,7 +72,11 @@ fn asks_for_less(other: &Route, guard: &Route) -> bool {
         Access::Required => 2,
     };
     let missing = other.roles.is_empty() || other.roles.iter().any(|role| !guard.roles.contains(role));
-    rank(other.access) < rank(guard.access) || (!guard.roles.is_empty() && missing)
+    let older = |most: Duration| other.max_age.is_none_or(|theirs| theirs > most);
+    rank(other.access) < rank(guard.access)
+        || (!guard.roles.is_empty() && missing)
+        || (guard.two_factors && !other.two_factors)
+        || guard.max_age.is_some_and(older)
 }
 
 /// Whether every host of `inner` is one of `outer`.
@@ -137,6 +144,21 @@ mod tests {
         let here = format!("{staff}\nhost = \"app.example.com\"");
         let below = "path = \"/\"\nauth = \"public\"\nhost = \"*.example.com\"";
         assert_eq!(said(&[("app", below), ("admin", &here)]).len(), 1);
+    }
+
+    #[test]
+    fn a_route_that_takes_one_factor_or_an_older_sign_in_asks_for_less() {
+        for more in ["require = \"mfa\"", "max_age = \"10m\""] {
+            let guard = format!("path = \"/pay\"\nmethods = [\"GET\"]\n{more}");
+            let rest = format!("path = \"/pay\"\n{more}");
+            assert_eq!(said(&[("app", "path = \"/\""), ("pay", &guard)]).len(), 1, "{more}");
+            assert!(said(&[("rest", &rest), ("pay", &guard)]).is_empty(), "{more}");
+        }
+        let (recent, older) = (
+            "path = \"/pay\"\nmethods = [\"GET\"]\nmax_age = \"10m\"",
+            "path = \"/pay\"\nmax_age = \"11m\"",
+        );
+        assert_eq!(said(&[("rest", older), ("pay", recent)]).len(), 1);
     }
 
     #[test]
