@@ -1,8 +1,9 @@
 //! The admin listener: `/livez`, `/readyz`, `/metrics`, and nothing else.
 //!
-//! It runs on the control plane, stays until the process ends, and is meant for loopback or a private network: it knows no authentication.
+//! It runs on the control plane, stays until the process ends, and is meant for loopback or a private network: it knows no authentication. A connection
+//! has one request and a time for it, and when there are too many the oldest gives way: whoever holds them open shuts no probe out.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -15,7 +16,7 @@ use http::{HeaderValue, Method, Request, Response, StatusCode};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::sync::Semaphore;
+use tokio::task::AbortHandle;
 
 use super::ServerError;
 use super::listen;
@@ -25,7 +26,7 @@ use crate::wire::reply::{Code, Problem};
 
 /// Probes and scrapers at once.
 const CONNECTIONS: usize = 64;
-/// Any request, and the wait for one.
+/// From a connection's begin to its end.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Whether the gateway can do its work, part by part.
@@ -110,25 +111,25 @@ pub fn start(address: SocketAddr, metrics: Arc<Metrics>, readiness: Arc<Readines
 }
 
 async fn serve(listener: tokio::net::TcpListener, metrics: Arc<Metrics>, readiness: Arc<Readiness>) {
-    let places = Arc::new(Semaphore::new(CONNECTIONS));
+    let mut open: VecDeque<AbortHandle> = VecDeque::new();
     loop {
         let (stream, _) = listen::accept(&listener).await;
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else {
-            return;
-        };
+        open.retain(|connection| !connection.is_finished());
+        if open.len() >= CONNECTIONS
+            && let Some(oldest) = open.pop_front()
+        {
+            oldest.abort();
+        }
         let (metrics, readiness) = (Arc::clone(&metrics), Arc::clone(&readiness));
         let service = service_fn(move |request: Request<hyper::body::Incoming>| {
             let response = answer(&request, &metrics, &readiness);
             async move { Ok::<_, Infallible>(response) }
         });
-        tokio::spawn(async move {
-            let connection = http1::Builder::new()
-                .timer(TokioTimer::new())
-                .header_read_timeout(PATIENCE)
-                .serve_connection(TokioIo::new(stream), service);
-            let _ = connection.await;
-            drop(place);
-        });
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .keep_alive(false)
+            .serve_connection(TokioIo::new(stream), service);
+        open.push_back(tokio::spawn(tokio::time::timeout(PATIENCE, connection)).abort_handle());
     }
 }
 

@@ -709,6 +709,26 @@ async fn probes_and_metrics_are_nowhere_but_on_the_admin_listener() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn nobody_who_holds_the_admin_listener_open_shuts_a_probe_out() {
+    let upstream = Upstream::friendly();
+    let world = World::start(&upstream);
+    let mut held = Vec::new();
+    for number in 0..200 {
+        let mut wire = Wire::connect(world.admin_port()).expect("a connection");
+        // Some say nothing, some ask and ask and read nothing.
+        if number % 2 == 0 {
+            let asked = "GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(40);
+            let _ = wire.send(asked.as_bytes());
+        }
+        held.push(wire);
+    }
+    let began = Instant::now();
+    assert_eq!(world.admin("/readyz").text(), "ready\n");
+    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+    drop(held);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn every_promised_metric_is_there_and_none_names_a_person() {
     let upstream = Upstream::friendly();
     let world = World::start(&upstream);
