@@ -13,6 +13,7 @@ from systems import place, running
 
 # Where each start has its own luck with memory, or the host its say, more starts: twice as many rounds in all.
 STARTS = {"W3": 2, "W6": 2}
+
 # name: (listener, how, what it is, systems)
 WORKLOADS = {
     "W1": ("plain", "wrk", "cleartext h1, keep-alive, 64 connections, 1 KB"),
