@@ -1,35 +1,36 @@
 //! The binary under test as a process: started, listened to, ended.
 
 use std::ffi::OsString;
-use std::io::{Read, Write};
+use std::fs::File;
+use std::io::Write;
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::{Arc, Mutex};
-use std::thread::JoinHandle;
 
 use serde_json::Value;
 
 /// A running gateway.
 pub struct Process {
     child: Child,
-    output: Arc<Mutex<Vec<u8>>>,
-    readers: Vec<JoinHandle<()>>,
+    /// Standard output and standard error: a file, so that what was written before an answer is here to be read when the answer is.
+    output: File,
 }
 
 impl Process {
     /// `gateward --config FILE serve`, with some more in its environment.
     #[track_caller]
     pub fn serve(config: &Path, environment: &[(&str, OsString)]) -> Self {
-        let mut child = command(config, &["serve"])
+        let output = tempfile::tempfile().expect("a file for the output");
+        // Both share one place to write at: neither overwrites the other.
+        let end = || output.try_clone().expect("another handle to the output");
+        let child = command(config, &["serve"])
             .envs(environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
+            .stdout(end())
+            .stderr(end())
             .spawn()
             .expect("the binary starts");
-        let output = Arc::new(Mutex::new(Vec::new()));
-        let out = child.stdout.take().expect("standard output");
-        let err = child.stderr.take().expect("standard error");
-        let readers = vec![collect(out, Arc::clone(&output)), collect(err, Arc::clone(&output))];
-        Self { child, output, readers }
+        Self { child, output }
     }
 
     /// Its process id.
@@ -39,11 +40,7 @@ impl Process {
 
     /// Its exit status, once it has ended.
     pub fn ended(&mut self) -> Option<ExitStatus> {
-        let status = self.child.try_wait().expect("the process can be asked")?;
-        for reader in self.readers.drain(..) {
-            reader.join().expect("the output was read to its end");
-        }
-        Some(status)
+        self.child.try_wait().expect("the process can be asked")
     }
 
     /// SIGKILL, and wait.
@@ -51,7 +48,6 @@ impl Process {
         // It may have ended by itself: that is for the test to judge.
         let _ = self.child.kill();
         let _ = self.child.wait();
-        let _ = self.ended();
     }
 
     /// Sends a signal by name.
@@ -72,8 +68,13 @@ impl Process {
 
     /// Everything it wrote so far.
     pub fn output(&self) -> String {
-        let output = self.output.lock().expect("the output is readable");
-        String::from_utf8_lossy(&output).into_owned()
+        let length = self.output.metadata().expect("the output has a length").len();
+        let mut bytes = vec![0; usize::try_from(length).expect("no more than memory")];
+        // At a place, because reading on would move where the process writes.
+        self.output
+            .read_exact_at(&mut bytes, 0)
+            .expect("the output is readable");
+        String::from_utf8_lossy(&bytes).into_owned()
     }
 }
 
@@ -81,17 +82,6 @@ impl Drop for Process {
     fn drop(&mut self) {
         self.kill();
     }
-}
-
-fn collect(mut from: impl Read + Send + 'static, into: Arc<Mutex<Vec<u8>>>) -> JoinHandle<()> {
-    std::thread::spawn(move || {
-        let mut piece = [0; 4096];
-        while let Ok(length @ 1..) = from.read(&mut piece) {
-            into.lock()
-                .expect("the output is writable")
-                .extend_from_slice(&piece[..length]);
-        }
-    })
 }
 
 /// What came of a command.
