@@ -8,6 +8,7 @@ pub mod forward;
 pub mod gate;
 pub mod headers;
 pub mod routes;
+mod stay;
 mod trace;
 mod tunnel;
 mod upload;
@@ -37,6 +38,7 @@ use forward::Courier;
 use gate::{Admitted, Gate, Knock, Refused};
 use headers::Boundary;
 use routes::{Miss, Table};
+use stay::Guest;
 use upload::UploadError;
 use upstream::{ConnectError, Pools, Upstream};
 
@@ -185,7 +187,11 @@ impl Proxy {
             metrics: &self.metrics,
             body_timeout: self.body_timeout,
             origin,
-            who: admitted.who(),
+            guest: admitted.who.as_ref().map(|who| Guest {
+                tokens: &self.gate.tokens,
+                who,
+                found: &admitted.route,
+            }),
             assertion: self.assertion(admitted)?,
             keep_authorization: admitted.keep_authorization,
         };

@@ -34,6 +34,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::HeaderValue;
+use tokio::runtime::Handle;
 
 use crate::config::{self, RevocationMode};
 use crate::model::clock::{Clock, Timestamp};
@@ -125,6 +126,8 @@ struct State {
     keyring: Arc<Keyring>,
     revocations: Arc<Revocations>,
     refresh: Arc<RefreshMint>,
+    stores: Stores,
+    control: Handle,
     clock: Arc<dyn Clock>,
     /// Of the settings that came last: whoever maintains works by these.
     policy: ArcSwap<Policy>,
@@ -158,7 +161,7 @@ impl Tokens {
         secret: &Secret,
         stores: &Stores,
         clock: Arc<dyn Clock>,
-        control: tokio::runtime::Handle,
+        control: Handle,
         telemetry: Telemetry,
     ) -> Result<Arc<Self>, TokenError> {
         let policy = policy(settings, settings.access_ttl);
@@ -167,8 +170,10 @@ impl Tokens {
         let keyring = Keyring::open(accounts, secret, Arc::clone(&clock), handle, telemetry, &policy).await?;
         let state = State {
             keyring: Arc::new(keyring),
-            revocations: Arc::new(Revocations::new(stores, Arc::clone(&clock), control, metrics)),
+            revocations: Arc::new(Revocations::new(stores, Arc::clone(&clock), control.clone(), metrics)),
             refresh: Arc::new(RefreshMint::new(secret)?),
+            stores: stores.clone(),
+            control,
             policy: ArcSwap::from_pointee(policy),
             clock,
         };
@@ -264,6 +269,42 @@ impl Tokens {
         let revocations = &self.state.revocations;
         revocations.judge(&verified, mode, self.max_staleness).await?;
         Ok(verified)
+    }
+
+    /// Whether a token that was verified still opens what it has opened: all that can change, but for its times.
+    pub async fn reverify(&self, verified: &Arc<Verified>, mode: RevocationMode) -> Result<(), Rejected> {
+        verified.judge_key()?;
+        let revocations = &self.state.revocations;
+        revocations.judge(verified, mode, self.max_staleness).await
+    }
+
+    /// The account behind a token's session as a refresh would find it at this moment, whether or not the token has expired. `Revoked`: the session is
+    /// gone, or its user may use it no longer; `Expired`: its time is over.
+    pub async fn holder(&self, verified: &Verified) -> Result<User, Rejected> {
+        let (stores, id) = (self.state.stores.clone(), verified.identity.session);
+        // On the control plane: the stores' connections live there.
+        let found = self.state.control.spawn(async move { stores.find_pair(id).await });
+        let Some((session, Some(account))) = found.await.map_err(|_| revocation::left_alone())?? else {
+            return Err(Rejected::Revoked);
+        };
+        // A store that lost its last writes may still hold what was ended.
+        if self.has_ended(id) || !session.is_open_to(&account.user) {
+            return Err(Rejected::Revoked);
+        }
+        if session.is_over(self.now()) {
+            return Err(Rejected::Expired);
+        }
+        Ok(account.user)
+    }
+
+    /// For how long it may be unknown, while a store does not answer, whether somebody is still welcome.
+    pub fn max_staleness(&self) -> Duration {
+        self.max_staleness
+    }
+
+    /// How long an access token lives, and so how often at least a session is looked up whose holder goes on.
+    pub fn access_ttl(&self) -> Duration {
+        self.settings.access_ttl
     }
 
     /// What a token of ours says whether or not it has expired or was revoked: sign-out must work with it, nothing else may lean on it.

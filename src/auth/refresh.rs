@@ -123,7 +123,7 @@ impl Auth {
 /// The user behind a session, if they may still use it.
 fn entitled(account: Option<Account>, session: &Session) -> Option<User> {
     let user = account.map(|account| account.user);
-    user.filter(|user| user.disabled_at.is_none() && user.epoch == session.epoch)
+    user.filter(|user| session.is_open_to(user))
 }
 
 fn over<T>(word: &'static str, dead: bool) -> Told<T> {

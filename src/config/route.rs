@@ -58,6 +58,13 @@ pub struct Route {
     pub allow_encoded_slash: bool,
 }
 
+impl Route {
+    /// Whether its list of roles lets somebody with these pass; an empty list asks for none.
+    pub fn is_for(&self, roles: &[Role]) -> bool {
+        self.roles.is_empty() || self.roles.iter().any(|role| roles.contains(role))
+    }
+}
+
 /// Hosts of a route.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum HostPattern {

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::clock::Timestamp;
-use super::user::{Epoch, UserId};
+use super::user::{Epoch, User, UserId};
 
 /// Names a session; a UUIDv7, whose first 48 bits are the moment it was opened. It is the `sid` of its tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -118,5 +118,10 @@ impl Session {
     /// Whether its time is over, idle or absolute: the moment of the end is over already.
     pub fn is_over(&self, now: Timestamp) -> bool {
         now >= self.idle_expires_at || now >= self.expires_at
+    }
+
+    /// Whether its user may still use it, as far as their account says.
+    pub fn is_open_to(&self, user: &User) -> bool {
+        user.id == self.user && user.disabled_at.is_none() && user.epoch == self.epoch
     }
 }

@@ -16,12 +16,12 @@ use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 
 use super::headers::{self, Boundary, Prior, Told};
+use super::stay::Guest;
 use super::tunnel;
 use super::upload::{Progress, Upload, UploadError};
 use super::upstream::{Acquired, Connection, Pools, SendError, Upstream};
 use super::{Found, ProxyError};
 use crate::telemetry::Metrics;
-use crate::token::verify::Verified;
 use crate::wire::Body;
 use crate::wire::origin::Origin;
 
@@ -33,7 +33,7 @@ pub(super) struct Courier<'a> {
     pub(super) metrics: &'a Metrics,
     pub(super) body_timeout: Duration,
     pub(super) origin: &'a Origin,
-    pub(super) who: Option<&'a Verified>,
+    pub(super) guest: Option<Guest<'a>>,
     pub(super) assertion: Option<HeaderValue>,
     pub(super) keep_authorization: bool,
 }
@@ -54,7 +54,7 @@ impl Courier<'_> {
         let told = Told {
             origin: self.origin,
             route: &self.found.route,
-            who: self.who,
+            who: self.guest.map(|guest| &**guest.who),
             assertion: self.assertion.clone(),
         };
         headers::tell(headers, told, prior);
@@ -78,9 +78,12 @@ impl Courier<'_> {
         let (mut head, incoming) = response.into_parts();
         self.boundary.strip_response(&mut head.headers);
         head.version = Version::HTTP_11;
+        // An answer that does not say where it ends may go on for ever (Server-Sent Events).
+        let endless = incoming.size_hint().exact().is_none();
+        let ending = self.guest.filter(|_| endless).map(Guest::ending);
         Ok(Response::from_parts(
             head,
-            Body::streamed(incoming, connection, upstream.idle_timeout),
+            Body::streamed(incoming, connection, upstream.idle_timeout, ending),
         ))
     }
 
@@ -185,7 +188,8 @@ impl Courier<'_> {
         head.headers.remove(CONTENT_LENGTH);
         headers::put_upgrade(&mut head.headers, protocol);
         head.version = Version::HTTP_11;
-        tokio::spawn(tunnel::run(client, upstream, connection, idle));
+        let ending = self.guest.map(Guest::ending);
+        tokio::spawn(tunnel::run(client, upstream, connection, idle, ending));
         Ok(Response::from_parts(head, Body::Empty))
     }
 }

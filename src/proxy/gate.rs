@@ -286,9 +286,7 @@ fn allow(found: &Found, seen: Seen) -> Result<Seen, (Refused, Reason)> {
             let problem = Problem::new(Code::NoToken, "Sign in, or send an access token as a bearer token.");
             Err((Refused::Unauthenticated(problem), "no_token"))
         }
-        Some(who) if route.roles.is_empty() || route.roles.iter().any(|role| who.identity.roles.contains(role)) => {
-            Ok(seen)
-        }
+        Some(who) if route.is_for(&who.identity.roles) => Ok(seen),
         Some(_) => {
             let problem = Problem::new(Code::Forbidden, "Your account has none of the roles that this needs.");
             Err((Refused::Denied(problem), "forbidden"))

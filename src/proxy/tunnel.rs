@@ -1,4 +1,4 @@
-//! What comes after an upgrade: bytes, both ways, until one side ends or both have been silent too long.
+//! What comes after an upgrade: bytes, both ways, until one side ends, both have been silent too long, or whoever asked for it must go.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -12,9 +12,17 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::upstream::Connection;
+use crate::wire::Ending;
 
-/// Joins the two sides. `connection` is held until both have gone over, since dropping it closes it.
-pub(super) async fn run(client: OnUpgrade, upstream: OnUpgrade, connection: Arc<Connection>, idle: Duration) {
+/// Joins the two sides. `connection` is held until both have gone over, since dropping it closes it. Frames go by unread, so at an `ending` none is
+/// made up: both sides see the connection close.
+pub(super) async fn run(
+    client: OnUpgrade,
+    upstream: OnUpgrade,
+    connection: Arc<Connection>,
+    idle: Duration,
+    ending: Option<Ending>,
+) {
     let both = async { tokio::try_join!(client, upstream) };
     let (client, upstream) = match tokio::time::timeout(idle, both).await {
         Ok(Ok(sides)) => sides,
@@ -33,7 +41,15 @@ pub(super) async fn run(client: OnUpgrade, upstream: OnUpgrade, connection: Arc<
                 tracing::debug!(%error, "an upgraded connection ended badly");
             }
         }
+        () = over(ending) => {}
         () = silence(&heard, idle) => tracing::debug!("an upgraded connection was silent too long"),
+    }
+}
+
+async fn over(ending: Option<Ending>) {
+    match ending {
+        Some(ending) => ending.await,
+        None => std::future::pending().await,
     }
 }
 

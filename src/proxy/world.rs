@@ -172,7 +172,7 @@ async fn deliver(upstream: &Upstream, pools: &Pools, found: &Found, request: Req
         metrics: &Metrics::new(),
         body_timeout: Duration::from_millis(300),
         origin: &origin(false),
-        who: None,
+        guest: None,
         assertion: None,
         keep_authorization: true,
     };

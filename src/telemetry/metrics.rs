@@ -124,7 +124,7 @@ impl Metrics {
         self.route(route).request(method, code, took);
     }
 
-    /// `gateward_auth_decisions_total{route,outcome,reason}`; outcome `allowed` or `refused`.
+    /// `gateward_auth_decisions_total{route,outcome,reason}`; outcome `allowed`, `refused` or `ended`.
     /// Looks the route up each time: on the request path hold a `RouteMetrics` instead.
     pub fn auth_decision(&self, route: &str, outcome: &'static str, reason: &'static str) {
         self.route(route).auth_decision(outcome, reason);

@@ -304,7 +304,8 @@ impl fmt::Debug for Revocations {
     }
 }
 
-fn left_alone() -> StoreError {
+/// A store that was not asked.
+pub(super) fn left_alone() -> StoreError {
     StoreError::Unavailable {
         store: "sessions",
         source: None,

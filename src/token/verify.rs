@@ -46,9 +46,7 @@ impl Verified {
 
     /// What may change from one request to the next: the key, and the time. Revocation is judged by `Revocations`.
     pub(super) fn judge(&self, now: Timestamp) -> Result<(), Rejected> {
-        if self.key.is_refused() {
-            return Err(Rejected::Invalid("unknown key"));
-        }
+        self.judge_key()?;
         // RFC 7519 §4.1.4: on or after `exp` it must not be accepted.
         if now >= self.identity.expires_at {
             return Err(Rejected::Expired);
@@ -58,6 +56,15 @@ impl Verified {
             return Err(Rejected::Invalid("not good yet"));
         }
         Ok(())
+    }
+
+    /// Whether the key that signed it is one of ours still.
+    pub(super) fn judge_key(&self) -> Result<(), Rejected> {
+        if self.key.is_refused() {
+            Err(UNKNOWN_KEY)
+        } else {
+            Ok(())
+        }
     }
 
     fn new(text: &str, read: claims::Read, key: Arc<Verifier>) -> Result<Self, Rejected> {

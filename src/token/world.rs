@@ -13,10 +13,12 @@ use uuid::Uuid;
 use super::{AccessToken, Tokens};
 use crate::config::{self, Algorithm, OnReuse, StoreUrl};
 use crate::model::clock::{Clock, ManualClock, Timestamp};
+use crate::model::credential::{Account, PasswordHash};
 use crate::model::secret::{Secret, uuid_v7};
 use crate::model::session::{Amr, Generation, Session, SessionId, TokenId};
 use crate::model::user::{Confirmation, Epoch, User, UserId};
 use crate::store::ephemeral::{Count, Cursor, EphemeralStore, News, Revocation, Revoked};
+use crate::store::pair::{Pair, PairStore};
 use crate::store::{StoreError, Stores};
 use crate::telemetry::{Audit, Metrics, Telemetry};
 
@@ -28,6 +30,7 @@ pub(crate) struct World {
     pub(crate) tokens: Arc<Tokens>,
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) revocations: Arc<FakeRevocations>,
+    pub(crate) pairs: Arc<FakePairs>,
     pub(super) settings: config::Tokens,
     pub(super) store: config::Store,
     pub(super) stores: Stores,
@@ -41,8 +44,10 @@ impl World {
         let store = store_settings(&dir);
         let settings = settings(algorithm);
         let revocations = Arc::new(FakeRevocations::default());
+        let pairs = Arc::new(FakePairs::default());
         let stores = Stores {
             ephemeral: revocations.clone(),
+            pairs: Some(pairs.clone()),
             ..Stores::open(&store, &Arc::new(Metrics::new())).await.unwrap()
         };
         let clock = Arc::new(ManualClock::at(START));
@@ -51,6 +56,7 @@ impl World {
             tokens,
             clock,
             revocations,
+            pairs,
             settings,
             store,
             stores,
@@ -91,6 +97,15 @@ impl World {
             previous: None,
             rotated_at: now,
         }
+    }
+
+    /// An access token of Ada's, whose session is kept.
+    pub(crate) fn signed_in(&self) -> AccessToken {
+        let user = user();
+        let session = self.session(&user);
+        let token = self.tokens.issue(&user, &session).unwrap();
+        *self.pairs.held.lock().unwrap() = Some((session, user));
+        token
     }
 
     /// Ends a token.
@@ -239,6 +254,60 @@ impl FakeRevocations {
             cursor: Cursor(format!("{age}:{}", log.len())),
             gap: place.is_none(),
         }
+    }
+}
+
+/// One session and its user, that can be changed, and taken down with their store.
+#[derive(Debug, Default)]
+pub(crate) struct FakePairs {
+    held: Mutex<Option<(Session, User)>>,
+    down: AtomicBool,
+    asked: AtomicUsize,
+}
+
+impl FakePairs {
+    /// Changes what is held.
+    pub(crate) fn change(&self, change: impl FnOnce(&mut Session, &mut User)) {
+        let mut held = self.held.lock().unwrap();
+        let (session, user) = held.as_mut().unwrap();
+        change(session, user);
+    }
+
+    /// The session is ended.
+    pub(crate) fn end(&self) {
+        *self.held.lock().unwrap() = None;
+    }
+
+    /// Answers nothing from now on, or answers again.
+    pub(crate) fn set_down(&self, down: bool) {
+        self.down.store(down, Ordering::SeqCst);
+    }
+
+    /// How often it was asked.
+    pub(crate) fn asked(&self) -> usize {
+        self.asked.load(Ordering::SeqCst)
+    }
+}
+
+#[async_trait]
+impl PairStore for FakePairs {
+    async fn find_pair(&self, id: SessionId) -> Result<Option<Pair>, StoreError> {
+        self.asked.fetch_add(1, Ordering::SeqCst);
+        if self.down.load(Ordering::SeqCst) {
+            return Err(gone());
+        }
+        let held = self.held.lock().unwrap().clone();
+        let account = |user| Account {
+            user,
+            password: PasswordHash::none(),
+        };
+        Ok(held
+            .filter(|(session, _)| session.id == id)
+            .map(|(session, user)| (session, Some(account(user)))))
+    }
+
+    async fn open_pair(&self, _: &Session) -> Result<Option<Account>, StoreError> {
+        Err(gone())
     }
 }
 

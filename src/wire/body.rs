@@ -35,17 +35,20 @@ pub trait Lease: Send + Sync + fmt::Debug {
     fn finished(self: Arc<Self>);
 }
 
+/// Done when whoever an answer is for must not get more of it.
+pub type Ending = Pin<Box<dyn Future<Output = ()> + Send>>;
+
 /// An upstream's body on its way to the client.
-#[derive(Debug)]
 pub struct Streamed {
     incoming: Incoming,
     lease: Option<Arc<dyn Lease>>,
     patience: Patience,
+    ending: Option<Ending>,
 }
 
 impl Body {
-    /// What an upstream sends over the connection `lease`; `idle` is the longest wait between two pieces.
-    pub fn streamed(incoming: Incoming, lease: Arc<dyn Lease>, idle: Duration) -> Self {
+    /// What an upstream sends over the connection `lease`; `idle` is the longest wait between two pieces. It is broken off when `ending` is done.
+    pub fn streamed(incoming: Incoming, lease: Arc<dyn Lease>, idle: Duration, ending: Option<Ending>) -> Self {
         if incoming.is_end_stream() {
             lease.finished();
             return Self::Empty;
@@ -54,6 +57,7 @@ impl Body {
             incoming,
             lease: Some(lease),
             patience: Patience::new(idle),
+            ending,
         })
     }
 }
@@ -92,6 +96,13 @@ impl http_body::Body for Body {
 
 impl Streamed {
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
+        // Before each piece: one that is always ready would leave no wait in which to look.
+        if let Some(ending) = &mut self.ending
+            && ending.as_mut().poll(cx).is_ready()
+        {
+            self.ending = None;
+            return self.fail(io::Error::other("whoever the answer is for may have no more of it"));
+        }
         match Pin::new(&mut self.incoming).poll_frame(cx) {
             Poll::Ready(Some(Ok(mut frame))) => {
                 // A client that folds trailers into the head must not find there what the head may not hold.
@@ -118,6 +129,7 @@ impl Streamed {
     }
 
     fn finish(&mut self) {
+        self.ending = None;
         if let Some(lease) = self.lease.take() {
             lease.finished();
         }
@@ -126,5 +138,11 @@ impl Streamed {
     fn fail(&mut self, error: io::Error) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
         self.lease = None;
         Poll::Ready(Some(Err(error)))
+    }
+}
+
+impl fmt::Debug for Streamed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Streamed(…)")
     }
 }

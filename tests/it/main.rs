@@ -35,6 +35,7 @@ mod server;
 mod servers;
 mod shared;
 mod sign_in;
+mod staying;
 mod store_contract;
 mod tokens;
 mod two_gateways;

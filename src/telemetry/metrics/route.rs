@@ -57,7 +57,7 @@ impl RouteMetrics {
         self.0.took(took);
     }
 
-    /// Counts a decision: outcome `allowed` or `refused`, and why.
+    /// Counts a decision: outcome `allowed`, `refused` or `ended`, and why.
     pub fn auth_decision(&self, outcome: &'static str, reason: &'static str) {
         self.0.decided((outcome, reason));
     }
@@ -211,7 +211,7 @@ impl Collector for Routes {
         }
         let mut to = encoder.encode_descriptor(
             "auth_decisions",
-            "Requests let through or refused, by route and reason.",
+            "Requests let through or refused, and connections ended that had been let through, by route and reason.",
             None,
             MetricType::Counter,
         )?;
