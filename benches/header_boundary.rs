@@ -4,7 +4,7 @@
 
 use divan::Bencher;
 use gateward::config::RevocationMode;
-use gateward::proxy::headers::{self, Boundary, Prior, Told};
+use gateward::proxy::headers::{self, Boundary, Prior, Spared, Told};
 use gateward::wire::origin::Origin;
 use http::uri::Authority;
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -54,7 +54,7 @@ fn strip(bencher: Bencher<'_, '_>) {
 
 #[inline(never)]
 fn off(boundary: &Boundary, head: &mut HeaderMap) {
-    boundary.strip_request(head, false);
+    boundary.strip_request(head, Spared::default());
 }
 
 #[divan::bench]
@@ -86,6 +86,6 @@ fn strip_and_tell(bencher: Bencher<'_, '_>) {
 #[inline(never)]
 fn off_and_on(boundary: &Boundary, head: &mut HeaderMap, told: Told<'_>) {
     let prior = Prior::read(told.origin, head);
-    boundary.strip_request(head, false);
+    boundary.strip_request(head, Spared::default());
     headers::tell(head, told, prior);
 }

@@ -15,7 +15,7 @@ use http_body::Body as _;
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 
-use super::headers::{self, Boundary, Prior, Told};
+use super::headers::{self, Boundary, Prior, Spared, Told};
 use super::stay::Guest;
 use super::tunnel;
 use super::upload::{Progress, Upload, UploadError};
@@ -50,7 +50,11 @@ impl Courier<'_> {
     /// The request's head as an upstream is told it, ours included.
     pub(super) fn rewrite(&self, headers: &mut HeaderMap) {
         let prior = Prior::read(self.origin, headers);
-        self.boundary.strip_request(headers, self.keep_authorization);
+        let spared = Spared {
+            authorization: self.keep_authorization,
+            addresses: self.origin.trusted,
+        };
+        self.boundary.strip_request(headers, spared);
         let told = Told {
             origin: self.origin,
             route: &self.found.route,

@@ -1,7 +1,7 @@
 //! The header boundary: what a client may not say to an upstream is taken off before what we say is put on.
 //!
 //! The order is the promise. Off come the hop-by-hop fields, those that any `Connection` line names among them (RFC 9110 §7.6.1), and every field whose
-//! name folds to a managed one; then ours go on, last, so that nothing a client names can take them off again. Folding is that of RFC 3875 §4.1.18 and its
+//! name folds to a managed one, or by which an upstream might take the request for another or its client for somebody else; then ours go on, last, so that nothing a client names can take them off again. Folding is that of RFC 3875 §4.1.18 and its
 //! imitators: letters without case, everything that is neither letter nor digit the same. The managed names are those of all presets and of every
 //! route of the configuration, so a public route strips what a protected one sets.
 
@@ -54,6 +54,23 @@ const MANAGED: [&str; 8] = [
     "x-request-id",
 ];
 
+/// By which some upstreams let a request say what was really asked for (IIS, Symfony, Zend): routes judge the path that they see.
+const REROUTING: [&str; 3] = ["x-original-url", "x-original-uri", "x-rewrite-url"];
+
+/// By which some let it say what was really meant. Routes that name methods judge the method that they see.
+const OVERRIDES: [&str; 3] = ["x-http-method-override", "x-http-method", "x-method-override"];
+
+/// In which proxies and delivery networks name the client; what a proxy that is trusted says there goes on, since it may be the only one to know.
+const ADDRESSES: [&str; 7] = [
+    "client-ip",
+    "x-client-ip",
+    "x-cluster-client-ip",
+    "true-client-ip",
+    "cf-connecting-ip",
+    "cf-connecting-ipv6",
+    "fastly-client-ip",
+];
+
 /// Managed names and all that begin with them and a separator.
 const FAMILIES: [&str; 3] = ["x-forwarded", "x-auth-request", "x-gateward"];
 
@@ -61,16 +78,33 @@ const FAMILIES: [&str; 3] = ["x-forwarded", "x-auth-request", "x-gateward"];
 #[derive(Debug)]
 pub struct Boundary {
     refused: Names,
+    refused_of_strangers: Names,
     hidden: Names,
+}
+
+/// What a client may say for once.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Spared {
+    /// Its credential is meant for the upstream.
+    pub authorization: bool,
+    /// It is a trusted proxy, which tells where its client is.
+    pub addresses: bool,
 }
 
 impl Boundary {
     /// The boundary of a configuration.
     pub fn new<'a>(routes: impl Iterator<Item = &'a Route>) -> Self {
-        let mapped = routes.flat_map(|route| route.identity.headers.iter().map(|(name, _)| name.as_str()));
-        let exact = HOP_BY_HOP.into_iter().chain(MANAGED).chain(mapped);
+        let (mut mapped, mut by_method) = (Vec::new(), false);
+        for route in routes {
+            mapped.extend(route.identity.headers.iter().map(|(name, _)| name.as_str()));
+            by_method |= !route.methods.is_empty();
+        }
+        let overrides = OVERRIDES.into_iter().filter(|_| by_method);
+        let standing = HOP_BY_HOP.into_iter().chain(MANAGED).chain(REROUTING);
+        let exact = standing.chain(overrides).chain(mapped);
         Self {
-            refused: Names::new(exact, &FAMILIES),
+            refused: Names::new(exact.clone(), &FAMILIES),
+            refused_of_strangers: Names::new(exact.chain(ADDRESSES), &FAMILIES),
             // `Trailer` goes on with the trailers that it announces.
             hidden: Names::new(
                 HOP_BY_HOP.into_iter().filter(|name| *name != "trailer"),
@@ -79,14 +113,19 @@ impl Boundary {
         }
     }
 
-    /// Takes off what may not go upstream. `keep_authorization`: the client's own credential is meant for the upstream.
-    pub fn strip_request(&self, headers: &mut HeaderMap, keep_authorization: bool) {
+    /// Takes off what may not go upstream.
+    pub fn strip_request(&self, headers: &mut HeaderMap, spared: Spared) {
         strip_nominated(headers);
-        self.refused.strip(headers);
+        let refused = if spared.addresses {
+            &self.refused
+        } else {
+            &self.refused_of_strangers
+        };
+        refused.strip(headers);
         if headers.contains_key(COOKIE) {
             cookie::strip(headers);
         }
-        if !keep_authorization {
+        if !spared.authorization {
             headers.remove(AUTHORIZATION);
         }
     }

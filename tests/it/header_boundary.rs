@@ -114,6 +114,35 @@ async fn on_a_public_route_the_upstream_sees_nobodys_value() {
     );
 }
 
+/// Fields by which some upstreams serve another path, do another method, or take the client for somebody else than routes have judged.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_field_takes_a_request_elsewhere_than_it_was_judged_for() {
+    let upstream = Upstream::friendly();
+    let world = World::with(&upstream, |config| {
+        config.route("readers", "path = \"/readers\"\nauth = \"public\"\nmethods = [\"GET\"]");
+    });
+    let lines = "X-Original-URL: /admin\r\nX_Rewrite_URL: /admin\r\nX-HTTP-Method-Override: DELETE\r\nX-Method-Override: DELETE\r\n\
+        Client-IP: 127.0.0.1\r\nTrue-Client-IP: 127.0.0.1\r\nCF_Connecting_IP: 127.0.0.1\r\nX-Client-IP: 127.0.0.1";
+    for path in ["/readers/x", "/public"] {
+        assert_eq!(ask(&world, path, lines), 200);
+        let request = upstream.last();
+        let names: Vec<String> = request
+            .head
+            .lines()
+            .skip(1)
+            .filter_map(|line| Some(folded(line.split_once(':')?.0)))
+            .collect();
+        let others = ["url", "override", "client-ip", "connecting"];
+        assert!(
+            names
+                .iter()
+                .all(|name| others.iter().all(|other| !name.contains(other))),
+            "{path}: {}",
+            request.head
+        );
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn every_managed_header_is_taken_off_on_every_route() {
     let upstream = Upstream::friendly();

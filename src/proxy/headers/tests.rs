@@ -5,6 +5,11 @@ use proptest::prelude::*;
 use super::*;
 use crate::proxy::world::{origin, route};
 
+const CREDENTIAL: Spared = Spared {
+    authorization: true,
+    addresses: false,
+};
+
 fn headers(lines: &[(&str, &str)]) -> HeaderMap {
     let mut map = HeaderMap::new();
     for (name, value) in lines {
@@ -17,7 +22,11 @@ fn sent(origin: &Origin, lines: &[(&str, &str)]) -> HeaderMap {
     let route = route();
     let mut headers = headers(lines);
     let prior = Prior::read(origin, &headers);
-    Boundary::new([&route].into_iter()).strip_request(&mut headers, true);
+    let spared = Spared {
+        authorization: true,
+        addresses: origin.trusted,
+    };
+    Boundary::new([&route].into_iter()).strip_request(&mut headers, spared);
     let told = Told {
         origin,
         route: &route,
@@ -41,7 +50,7 @@ fn a_managed_name_that_begins_with_a_sign_is_taken_off_as_well() {
     let boundary = Boundary::new([&odd].into_iter());
     for name in ["_user", "_USER", "-user", "~user"] {
         let mut headers = headers(&[(name, "root")]);
-        boundary.strip_request(&mut headers, true);
+        boundary.strip_request(&mut headers, CREDENTIAL);
         assert!(headers.is_empty(), "{name}");
     }
 }
@@ -76,6 +85,16 @@ fn no_spelling_of_a_managed_name_gets_through() {
         "tenant-id",
         "Tenant_Id",
         "tenant.id",
+        "X-Original-URL",
+        "x_original_uri",
+        "X-Rewrite.Url",
+        "Client-IP",
+        "x_client_ip",
+        "True-Client-IP",
+        "CF-Connecting-IP",
+        "cf_connecting_ipv6",
+        "Fastly-Client-IP",
+        "X-Cluster-Client-Ip",
     ] {
         let headers = sent(&origin(false), &[(name, "forged"), (name, "twice"), ("accept", "*/*")]);
         assert!(
@@ -84,6 +103,29 @@ fn no_spelling_of_a_managed_name_gets_through() {
         );
         assert!(headers.contains_key("accept"));
     }
+}
+
+#[test]
+fn what_overrides_the_method_is_taken_off_where_a_route_judges_by_method() {
+    let mut by_method = route();
+    by_method.methods = vec![http::Method::GET];
+    for name in ["X-HTTP-Method-Override", "x_http_method", "X-Method-Override"] {
+        let left = |routes: &[&Route]| {
+            let mut headers = headers(&[(name, "DELETE")]);
+            Boundary::new(routes.iter().copied()).strip_request(&mut headers, CREDENTIAL);
+            headers.len()
+        };
+        assert_eq!(left(&[&route()]), 1, "{name}: the application's own");
+        assert_eq!(left(&[&route(), &by_method]), 0, "{name}");
+    }
+}
+
+#[test]
+fn where_a_trusted_proxy_says_its_client_is_goes_on_and_where_it_points_to_does_not() {
+    let lines = [("cf-connecting-ip", "203.0.113.9"), ("x-original-url", "/admin")];
+    let headers = sent(&origin(true), &lines);
+    says(&headers, "cf-connecting-ip", &["203.0.113.9"]);
+    says(&headers, "x-original-url", &[]);
 }
 
 #[test]
@@ -98,6 +140,10 @@ fn ordinary_names_stay() {
         "tenant",
         "forwarded-to",
         "range",
+        "x-original",
+        "x-http-method-override",
+        "client",
+        "content-length",
     ] {
         says(&sent(&origin(false), &[(name, "kept")]), name, &["kept"]);
     }
@@ -229,11 +275,11 @@ fn our_credentials_stay_here() {
     let boundary = Boundary::new([&route].into_iter());
     let lines = [("cookie", "a=1; __Host-gateward=t; b=2"), ("authorization", "Bearer t")];
     let mut kept = headers(&lines);
-    boundary.strip_request(&mut kept, true);
+    boundary.strip_request(&mut kept, CREDENTIAL);
     says(&kept, "cookie", &["a=1; b=2"]);
     says(&kept, "authorization", &["Bearer t"]);
     let mut taken = headers(&lines);
-    boundary.strip_request(&mut taken, false);
+    boundary.strip_request(&mut taken, Spared::default());
     says(&taken, "authorization", &[]);
 }
 
@@ -285,13 +331,14 @@ fn is_managed(name: &str) -> bool {
     let families = FAMILIES
         .iter()
         .any(|family| name == *family || name.starts_with(&format!("{family}-")));
-    families || name == "tenant-id" || HOP_BY_HOP.contains(&&*name) || MANAGED.contains(&&*name)
+    let standing = [HOP_BY_HOP.as_slice(), &MANAGED, &REROUTING, &ADDRESSES];
+    families || name == "tenant-id" || standing.iter().any(|names| names.contains(&&*name))
 }
 
 proptest! {
     #[test]
     fn whatever_a_client_names_no_managed_field_is_left_and_no_other_is_touched(
-        names in prop::collection::vec("(x|X|remote|tenant|proxy|keep|accept|te)?[-_.~]?(forwarded|Forwarded|real|auth|request|alive|gateward)?[-_.~]?(user|USER|ip|id|for|x)?", 0..12),
+        names in prop::collection::vec("(x|X|remote|tenant|proxy|keep|accept|te|client|cf)?[-_.~]?(forwarded|Forwarded|real|auth|request|alive|gateward|original|client|connecting)?[-_.~]?(user|USER|ip|id|for|x|url|URL)?", 0..12),
         nominated in prop::collection::vec("(close|accept|x-forwarded-user|keep-alive|tenant-id|,| |x-y)", 0..4),
     ) {
         let mut before = HeaderMap::new();
@@ -300,7 +347,7 @@ proptest! {
         }
         before.append(CONNECTION, nominated.join(",").parse().unwrap());
         let mut after = before.clone();
-        Boundary::new([&route()].into_iter()).strip_request(&mut after, true);
+        Boundary::new([&route()].into_iter()).strip_request(&mut after, CREDENTIAL);
         prop_assert!(after.keys().all(|name| !is_managed(name.as_str())), "{after:?}");
         let named = |name: &HeaderName| nominated.iter().any(|word| word == name.as_str());
         for name in before.keys().filter(|name| !is_managed(name.as_str()) && !named(name)) {
