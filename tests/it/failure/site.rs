@@ -167,7 +167,8 @@ pub fn stopped_gateway(upstream: &Upstream, redis: u16, postgres: u16, database:
             .set("store.sessions", format!("redis://127.0.0.1:{redis}"))
             .set("store.max_staleness", format!("{}s", MAX_STALENESS.as_secs()))
             .set("tokens.issuer", "https://site.example.com")
-            .set("auth.limits.per_account_ip", format!("{GUESSES}/1m"));
+            .set("auth.limits.per_account_ip", format!("{GUESSES}/1m"))
+            .remove("store.timeout");
         strict_route(config);
     });
     std::fs::create_dir(world.dir().join("data")).unwrap();

@@ -9,7 +9,7 @@ use toml::{Table, Value};
 pub struct Config(Table);
 
 impl Config {
-    /// Everything on, cheap hashing, generous limits, two workers, and an upstream `app` behind `/`, with `/public`, `/optional` and `/whoami` beside it.
+    /// Everything on, cheap hashing, limits and times that suit a busy machine, two workers, and an upstream `app` behind `/`, with `/public`, `/optional` and `/whoami` beside it.
     pub fn usual(https: u16, http: u16, admin: u16, app: &str) -> Self {
         let text = format!(
             r#"
@@ -26,6 +26,7 @@ impl Config {
             accounts = "sqlite://data/gateward.db"
             sessions = "sqlite://data/gateward.db"
             secret_file = "data/secret.key"
+            timeout = "20s"
             [tokens]
             [auth]
             password = {{ argon2 = {{ memory = "1MiB", iterations = 1, lanes = 1 }} }}
