@@ -65,6 +65,9 @@ enum ProxyError {
     /// An answer that must not be passed on.
     #[error("a malformed answer: {0}")]
     Misframed(&'static str),
+    /// Whoever asked became unwelcome while the upstream made its answer, which would go on.
+    #[error("no longer welcome")]
+    Unwelcome,
     /// No assertion could be made.
     #[error("no assertion: {0}")]
     Assertion(#[from] TokenError),
@@ -232,6 +235,7 @@ impl Proxy {
             ProxyError::Upload(UploadError::Broken) => {
                 return Problem::new(Code::BadRequest, "The body broke off or was framed wrongly.");
             }
+            ProxyError::Unwelcome => return gate::no_longer(),
             ProxyError::Connect(ConnectError::TimedOut) => {
                 ("connect_timeout", Problem::new(Code::GatewayTimeout, DOWN))
             }

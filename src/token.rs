@@ -271,11 +271,17 @@ impl Tokens {
         Ok(verified)
     }
 
-    /// Whether a token that was verified still opens what it has opened: all that can change, but for its times.
+    /// Whether a token that was verified may keep open what it has opened: all that can change, but for times, its own and its key's. However many ask for
+    /// one token, a store hears of it once a second.
     pub async fn reverify(&self, verified: &Arc<Verified>, mode: RevocationMode) -> Result<(), Rejected> {
-        verified.judge_key()?;
+        if verified.is_of_revoked_key() {
+            return Err(Rejected::Revoked);
+        }
         let revocations = &self.state.revocations;
-        revocations.judge(verified, mode, self.max_staleness).await
+        match mode {
+            RevocationMode::Strict => revocations.judge_of_late(verified).await,
+            _ => revocations.judge(verified, mode, self.max_staleness).await,
+        }
     }
 
     /// The account behind a token's session as a refresh would find it at this moment, whether or not the token has expired. `Revoked`: the session is

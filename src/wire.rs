@@ -12,4 +12,4 @@ pub mod site;
 pub mod step_up;
 pub mod trust;
 
-pub use body::{Body, Ending};
+pub use body::{Body, Permission};

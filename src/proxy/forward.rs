@@ -16,14 +16,14 @@ use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 
 use super::headers::{self, Boundary, Prior, Spared, Told};
-use super::stay::Guest;
+use super::stay::{Guest, Stay, Unwelcome};
 use super::tunnel;
 use super::upload::{Progress, Upload, UploadError};
 use super::upstream::{Acquired, Connection, Pools, SendError, Upstream};
 use super::{Found, ProxyError};
 use crate::telemetry::Metrics;
-use crate::wire::Body;
 use crate::wire::origin::Origin;
+use crate::wire::{Body, Permission};
 
 /// What forwarding one request needs beside the request.
 #[derive(Debug)]
@@ -52,7 +52,7 @@ impl Courier<'_> {
         let prior = Prior::read(self.origin, headers);
         let spared = Spared {
             authorization: self.keep_authorization,
-            addresses: self.origin.trusted,
+            proxy: self.origin.trusted,
         };
         self.boundary.strip_request(headers, spared);
         let told = Told {
@@ -77,17 +77,21 @@ impl Courier<'_> {
             .await?;
         check_framing(response.headers())?;
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-            return self.switch(response, outgoing.upgrade, connection, upstream.idle_timeout);
+            let stay = self.stay().await?;
+            return self.switch(response, outgoing.upgrade, connection, upstream.idle_timeout, stay);
         }
         let (mut head, incoming) = response.into_parts();
         self.boundary.strip_response(&mut head.headers);
         head.version = Version::HTTP_11;
         // An answer that does not say where it ends may go on for ever (Server-Sent Events).
-        let endless = incoming.size_hint().exact().is_none();
-        let ending = self.guest.filter(|_| endless).map(Guest::ending);
+        let stay = match incoming.size_hint().exact() {
+            Some(_) => None,
+            None => self.stay().await?,
+        };
+        let permission = stay.map(|stay| Box::new(stay) as Box<dyn Permission>);
         Ok(Response::from_parts(
             head,
-            Body::streamed(incoming, connection, upstream.idle_timeout, ending),
+            Body::streamed(incoming, connection, upstream.idle_timeout, permission),
         ))
     }
 
@@ -174,6 +178,14 @@ impl Courier<'_> {
         }
     }
 
+    /// What is about to begin goes on for as long as its guest may stay.
+    async fn stay(&self) -> Result<Option<Stay>, ProxyError> {
+        match self.guest {
+            Some(guest) => guest.stay().await.map(Some).map_err(|Unwelcome| ProxyError::Unwelcome),
+            None => Ok(None),
+        }
+    }
+
     /// The upstream goes over to another protocol; so does the client, if it asked to.
     fn switch(
         &self,
@@ -181,6 +193,7 @@ impl Courier<'_> {
         client: Option<OnUpgrade>,
         connection: Arc<Connection>,
         idle: Duration,
+        stay: Option<Stay>,
     ) -> Result<Response<Body>, ProxyError> {
         let protocol = response.headers().get(UPGRADE).cloned();
         let (Some(client), Some(protocol)) = (client, protocol) else {
@@ -192,8 +205,7 @@ impl Courier<'_> {
         head.headers.remove(CONTENT_LENGTH);
         headers::put_upgrade(&mut head.headers, protocol);
         head.version = Version::HTTP_11;
-        let ending = self.guest.map(Guest::ending);
-        tokio::spawn(tunnel::run(client, upstream, connection, idle, ending));
+        tokio::spawn(tunnel::run(client, upstream, connection, idle, stay));
         Ok(Response::from_parts(head, Body::Empty))
     }
 }

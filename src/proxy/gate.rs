@@ -340,11 +340,15 @@ fn refusal(rejected: &Rejected) -> (Refused, Reason) {
             return (Refused::Denied(problem.retry_after(1)), "store_unavailable");
         }
     };
-    let problem = Problem::new(
+    (Refused::Unauthenticated(no_longer()), reason)
+}
+
+/// All that is said of a token that does not count.
+pub(super) fn no_longer() -> Problem {
+    Problem::new(
         Code::InvalidToken,
         "The access token is not valid, or no longer. Get a new one.",
-    );
-    (Refused::Unauthenticated(problem), reason)
+    )
 }
 
 #[cfg(test)]

@@ -54,21 +54,86 @@ const MANAGED: [&str; 8] = [
     "x-request-id",
 ];
 
-/// By which some upstreams let a request say what was really asked for (IIS, Symfony, Zend): routes judge the path that they see.
-const REROUTING: [&str; 3] = ["x-original-url", "x-original-uri", "x-rewrite-url"];
+/// By which servers, frameworks and gateways let a request say what is really asked for, or of whom: routes judge the host and the path that they see.
+/// `SCRIPT_NAME` and `PATH_INFO` are CGI's words, which gunicorn takes from fields of that name.
+const REROUTING: [&str; 21] = [
+    "daphne-root-path",
+    "path-info",
+    "proxy-host",
+    "script-name",
+    "x-envoy-original-host",
+    "x-envoy-original-path",
+    "x-host",
+    "x-http-destinationurl",
+    "x-http-host-override",
+    "x-http-path-override",
+    "x-ms-original-url",
+    "x-original-host",
+    "x-original-path",
+    "x-original-uri",
+    "x-original-url",
+    "x-override-url",
+    "x-path-info",
+    "x-rewrite-uri",
+    "x-rewrite-url",
+    "x-root-path",
+    "x-script-name",
+];
 
-/// By which some let it say what was really meant. Routes that name methods judge the method that they see.
-const OVERRIDES: [&str; 3] = ["x-http-method-override", "x-http-method", "x-method-override"];
+/// By which some let it say what is really meant. Routes that name methods judge the method that they see.
+const OVERRIDES: [&str; 4] = [
+    "x-http-method",
+    "x-http-method-override",
+    "x-method-override",
+    "x-original-method",
+];
 
-/// In which proxies and delivery networks name the client; what a proxy that is trusted says there goes on, since it may be the only one to know.
-const ADDRESSES: [&str; 7] = [
-    "client-ip",
-    "x-client-ip",
-    "x-cluster-client-ip",
-    "true-client-ip",
+/// What only a proxy may say: where its client is, and how `Rack::Sendfile` is to serve files. One that is trusted may, since it may be the only one to know.
+const OF_PROXIES: [&str; 23] = [
     "cf-connecting-ip",
     "cf-connecting-ipv6",
+    "client-ip",
+    "cluster-client-ip",
     "fastly-client-ip",
+    "fly-client-ip",
+    "forwarded-for",
+    "http-client-ip",
+    "http-x-forwarded-for",
+    "proxy-client-ip",
+    "true-client-ip",
+    "wl-proxy-client-ip",
+    "x-accel-mapping",
+    "x-azure-clientip",
+    "x-azure-socketip",
+    "x-client-ip",
+    "x-cluster-client-ip",
+    "x-envoy-external-address",
+    "x-original-for",
+    "x-original-forwarded-for",
+    "x-originating-ip",
+    "x-sendfile-type",
+    "x-verified-client-ip",
+];
+
+/// The same for whole families: who its client is, by a certificate (RFC 9440 §2.4 has these taken off) or by a sign-in at another gateway.
+const FAMILIES_OF_PROXIES: [&str; 17] = [
+    "cf-access",
+    "client-cert",
+    "ssl-client",
+    "tailscale-user",
+    "x-amzn-oidc",
+    "x-arr",
+    "x-authenticated",
+    "x-authentik",
+    "x-client-cert",
+    "x-consumer",
+    "x-goog-authenticated-user",
+    "x-goog-iap",
+    "x-ms-client-principal",
+    "x-pomerium",
+    "x-remote",
+    "x-ssl",
+    "x-webauth",
 ];
 
 /// Managed names and all that begin with them and a separator.
@@ -87,8 +152,8 @@ pub struct Boundary {
 pub struct Spared {
     /// Its credential is meant for the upstream.
     pub authorization: bool,
-    /// It is a trusted proxy, which tells where its client is.
-    pub addresses: bool,
+    /// It is a trusted proxy, which may know what nobody else does.
+    pub proxy: bool,
 }
 
 impl Boundary {
@@ -103,12 +168,12 @@ impl Boundary {
         let standing = HOP_BY_HOP.into_iter().chain(MANAGED).chain(REROUTING);
         let exact = standing.chain(overrides).chain(mapped);
         Self {
-            refused: Names::new(exact.clone(), &FAMILIES),
-            refused_of_strangers: Names::new(exact.chain(ADDRESSES), &FAMILIES),
+            refused: Names::new(exact.clone(), FAMILIES.into_iter()),
+            refused_of_strangers: Names::new(exact.chain(OF_PROXIES), FAMILIES.into_iter().chain(FAMILIES_OF_PROXIES)),
             // `Trailer` goes on with the trailers that it announces.
             hidden: Names::new(
                 HOP_BY_HOP.into_iter().filter(|name| *name != "trailer"),
-                &["x-gateward"],
+                ["x-gateward"].into_iter(),
             ),
         }
     }
@@ -116,7 +181,7 @@ impl Boundary {
     /// Takes off what may not go upstream.
     pub fn strip_request(&self, headers: &mut HeaderMap, spared: Spared) {
         strip_nominated(headers);
-        let refused = if spared.addresses {
+        let refused = if spared.proxy {
             &self.refused
         } else {
             &self.refused_of_strangers

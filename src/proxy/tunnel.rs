@@ -11,18 +11,31 @@ use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::stay::Stay;
 use super::upstream::Connection;
-use crate::wire::Ending;
 
-/// Joins the two sides. `connection` is held until both have gone over, since dropping it closes it. Frames go by unread, so at an `ending` none is
-/// made up: both sides see the connection close.
+/// Joins the two sides for as long as whoever asked may stay. Frames go by unread, so none is made up at the end: both sides see the connection close.
 pub(super) async fn run(
     client: OnUpgrade,
     upstream: OnUpgrade,
     connection: Arc<Connection>,
     idle: Duration,
-    ending: Option<Ending>,
+    stay: Option<Stay>,
 ) {
+    let join = join(client, upstream, connection, idle);
+    match stay {
+        // The stay first: nothing passes once it is over.
+        Some(stay) => tokio::select! {
+            biased;
+            () = stay.over() => {}
+            () = join => {}
+        },
+        None => join.await,
+    }
+}
+
+/// `connection` is held until both have gone over, since dropping it closes it.
+async fn join(client: OnUpgrade, upstream: OnUpgrade, connection: Arc<Connection>, idle: Duration) {
     let both = async { tokio::try_join!(client, upstream) };
     let (client, upstream) = match tokio::time::timeout(idle, both).await {
         Ok(Ok(sides)) => sides,
@@ -41,15 +54,7 @@ pub(super) async fn run(
                 tracing::debug!(%error, "an upgraded connection ended badly");
             }
         }
-        () = over(ending) => {}
         () = silence(&heard, idle) => tracing::debug!("an upgraded connection was silent too long"),
-    }
-}
-
-async fn over(ending: Option<Ending>) {
-    match ending {
-        Some(ending) => ending.await,
-        None => std::future::pending().await,
     }
 }
 

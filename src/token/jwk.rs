@@ -3,7 +3,7 @@
 //! A set is read as strictly as a token is: a duplicated member, a private member, a repeated `kid` or a non-canonical number refuses the whole set.
 //! Keys of kinds that are not ours are passed over, as RFC 7517 §5 asks; so a symmetric key is never a candidate.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 
 use aws_lc_rs::digest;
 use aws_lc_rs::signature::{
@@ -49,8 +49,15 @@ pub(super) struct Verifier {
     /// What the header's `alg` must say.
     pub(super) algorithm: Algorithm,
     public: ParsedPublicKey,
-    refused: AtomicBool,
+    standing: AtomicU8,
 }
+
+/// It counts.
+const GOOD: u8 = 0;
+/// Its time is over.
+const RETIRED: u8 = 1;
+/// It was revoked.
+const REVOKED: u8 = 2;
 
 impl Jwk {
     /// Takes an uncompressed point of P-256 apart (SEC 1 §2.3.3).
@@ -105,7 +112,7 @@ impl Jwk {
         Ok(Verifier {
             public: parsed.map_err(|_| TokenError::BadKey(format!("the key {kid} is not valid")))?,
             algorithm: self.algorithm(),
-            refused: AtomicBool::new(false),
+            standing: AtomicU8::new(GOOD),
             kid,
         })
     }
@@ -125,14 +132,24 @@ impl Verifier {
         self.public.verify_sig(message, signature).is_ok()
     }
 
-    /// From now on no token of this key counts, however long it has been in a cache.
-    pub(super) fn refuse(&self) {
-        self.refused.store(true, Ordering::Release);
+    /// From now on no token of this key counts, however long it has been in a cache: its time is over.
+    pub(super) fn retire(&self) {
+        let _ = self.standing.fetch_max(RETIRED, Ordering::AcqRel);
+    }
+
+    /// The same, before its time; and what its tokens have opened is to end.
+    pub(super) fn revoke(&self) {
+        let _ = self.standing.fetch_max(REVOKED, Ordering::AcqRel);
+    }
+
+    /// Whether no token of the key counts.
+    pub(super) fn is_refused(&self) -> bool {
+        self.standing.load(Ordering::Acquire) != GOOD
     }
 
     /// Whether the key was revoked.
-    pub(super) fn is_refused(&self) -> bool {
-        self.refused.load(Ordering::Acquire)
+    pub(super) fn is_revoked(&self) -> bool {
+        self.standing.load(Ordering::Acquire) == REVOKED
     }
 }
 

@@ -158,6 +158,11 @@ pub(super) fn is_live(key: &StoredKey, now: Timestamp) -> bool {
     key.revoked_at.is_none() && key.retires_at.is_none_or(|at| now < at)
 }
 
+/// Whether its time is over, and it was not revoked.
+pub(super) fn is_retired(key: &StoredKey, now: Timestamp) -> bool {
+    key.revoked_at.is_none() && key.retires_at.is_some_and(|at| at <= now)
+}
+
 /// Where in its life a key of the list is.
 pub(super) fn state(keys: &[StoredKey], key: &StoredKey, now: Timestamp) -> KeyState {
     if key.revoked_at.is_some() {

@@ -116,6 +116,17 @@ impl Revocations {
         }
     }
 
+    /// Whether a token may keep what it has, where memory is not enough: by what the store said of late, whoever asked it.
+    pub(super) async fn judge_of_late(self: &Arc<Self>, token: &Arc<Verified>) -> Result<(), Rejected> {
+        self.recall(token)?;
+        let _one_asks = token.clearance.asking.lock().await;
+        self.recall(token)?;
+        if self.was_asked_of_late(&token.clearance) {
+            return Ok(());
+        }
+        self.ask(token).await
+    }
+
     /// Revokes: in the store first, so that what is said to be done is done everywhere, then here at once.
     pub(super) async fn revoke(&self, what: &[Revoked], until: Timestamp) -> Result<(), TokenError> {
         let list: Vec<Revocation> = what.iter().map(|&what| Revocation { what, until }).collect();
@@ -191,8 +202,13 @@ impl Revocations {
         if clearance.epoch.load(Ordering::Acquire) != self.epoch.load(Ordering::Acquire) {
             return false;
         }
+        self.is_feed_up() || self.was_asked_of_late(clearance)
+    }
+
+    /// Whether the store called it good within `PAUSE`.
+    fn was_asked_of_late(&self, clearance: &Clearance) -> bool {
         let asked_at = Timestamp::from_millis(clearance.asked_at.load(Ordering::Acquire));
-        self.is_feed_up() || self.clock.now().since(asked_at) < PAUSE
+        self.clock.now().since(asked_at) < PAUSE
     }
 
     /// Of a token that the store has called good, in whichever epoch. While the store answers and the feed is down, only the store knows.

@@ -72,8 +72,15 @@ impl Ring {
     pub(super) fn new(stored: Vec<StoredKey>, before: &Self, seal: &Seal, now: Timestamp) -> Result<Self, TokenError> {
         let live = || stored.iter().filter(|key| keys::is_live(key, now));
         for (kid, known) in &before.keys {
-            if !live().any(|key| key.kid == *kid) {
-                known.verifier.refuse();
+            if live().any(|key| key.kid == *kid) {
+                continue;
+            }
+            // One that is not in the list any more went with its time, or was revoked long before this reading.
+            let last = stored.iter().chain(&before.stored).find(|key| key.kid == *kid);
+            if last.is_some_and(|key| keys::is_retired(key, now)) {
+                known.verifier.retire();
+            } else {
+                known.verifier.revoke();
             }
         }
         let mut keys = HashMap::new();

@@ -46,7 +46,9 @@ impl Verified {
 
     /// What may change from one request to the next: the key, and the time. Revocation is judged by `Revocations`.
     pub(super) fn judge(&self, now: Timestamp) -> Result<(), Rejected> {
-        self.judge_key()?;
+        if self.key.is_refused() {
+            return Err(UNKNOWN_KEY);
+        }
         // RFC 7519 §4.1.4: on or after `exp` it must not be accepted.
         if now >= self.identity.expires_at {
             return Err(Rejected::Expired);
@@ -58,13 +60,9 @@ impl Verified {
         Ok(())
     }
 
-    /// Whether the key that signed it is one of ours still.
-    pub(super) fn judge_key(&self) -> Result<(), Rejected> {
-        if self.key.is_refused() {
-            Err(UNKNOWN_KEY)
-        } else {
-            Ok(())
-        }
+    /// Whether the key that signed it was revoked; one whose time is over was not.
+    pub(super) fn is_of_revoked_key(&self) -> bool {
+        self.key.is_revoked()
     }
 
     fn new(text: &str, read: claims::Read, key: Arc<Verifier>) -> Result<Self, Rejected> {

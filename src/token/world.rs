@@ -5,6 +5,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use tempfile::TempDir;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
@@ -108,6 +110,15 @@ impl World {
         token
     }
 
+    /// Whether the key that signed a token is in the JWK set.
+    pub(crate) fn is_published(&self, token: &AccessToken) -> bool {
+        let (set, _) = self.tokens.jwks();
+        let header = token.jwt.split('.').next().unwrap();
+        let header = URL_SAFE_NO_PAD.decode(header).unwrap();
+        let header: serde_json::Value = serde_json::from_slice(&header).unwrap();
+        String::from_utf8_lossy(&set).contains(header["kid"].as_str().unwrap())
+    }
+
     /// Ends a token.
     pub(crate) async fn revoke(&self, token: &AccessToken) {
         self.tokens
@@ -209,7 +220,7 @@ impl FakeRevocations {
     }
 
     /// Keeps everybody waiting from now on who asks about a token, and fails the feed; or answers again.
-    pub(super) fn set_hanging(&self, hanging: bool) {
+    pub(crate) fn set_hanging(&self, hanging: bool) {
         self.hanging.store(hanging, Ordering::SeqCst);
         self.change.notify_waiters();
     }
@@ -222,7 +233,7 @@ impl FakeRevocations {
     }
 
     /// How often it was asked about a token.
-    pub(super) fn asked(&self) -> usize {
+    pub(crate) fn asked(&self) -> usize {
         self.asked.load(Ordering::SeqCst)
     }
 

@@ -8,7 +8,7 @@ use std::fmt;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -35,20 +35,28 @@ pub trait Lease: Send + Sync + fmt::Debug {
     fn finished(self: Arc<Self>);
 }
 
-/// Done when whoever an answer is for must not get more of it.
-pub type Ending = Pin<Box<dyn Future<Output = ()> + Send>>;
+/// Whether whoever an answer is for may have more of it.
+pub trait Permission: Send {
+    /// `true`: at this moment they may. `false`: never again. Pending: that is being found out.
+    fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<bool>;
+}
 
 /// An upstream's body on its way to the client.
 pub struct Streamed {
     incoming: Incoming,
     lease: Option<Arc<dyn Lease>>,
     patience: Patience,
-    ending: Option<Ending>,
+    permission: Option<Box<dyn Permission>>,
 }
 
 impl Body {
-    /// What an upstream sends over the connection `lease`; `idle` is the longest wait between two pieces. It is broken off when `ending` is done.
-    pub fn streamed(incoming: Incoming, lease: Arc<dyn Lease>, idle: Duration, ending: Option<Ending>) -> Self {
+    /// What an upstream sends over the connection `lease`; `idle` is the longest wait between two pieces. It is broken off when `permission` ends.
+    pub fn streamed(
+        incoming: Incoming,
+        lease: Arc<dyn Lease>,
+        idle: Duration,
+        permission: Option<Box<dyn Permission>>,
+    ) -> Self {
         if incoming.is_end_stream() {
             lease.finished();
             return Self::Empty;
@@ -57,7 +65,7 @@ impl Body {
             incoming,
             lease: Some(lease),
             patience: Patience::new(idle),
-            ending,
+            permission,
         })
     }
 }
@@ -97,10 +105,9 @@ impl http_body::Body for Body {
 impl Streamed {
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
         // Before each piece: one that is always ready would leave no wait in which to look.
-        if let Some(ending) = &mut self.ending
-            && ending.as_mut().poll(cx).is_ready()
+        if let Some(permission) = &mut self.permission
+            && !ready!(permission.poll_more(cx))
         {
-            self.ending = None;
             return self.fail(io::Error::other("whoever the answer is for may have no more of it"));
         }
         match Pin::new(&mut self.incoming).poll_frame(cx) {
@@ -129,7 +136,7 @@ impl Streamed {
     }
 
     fn finish(&mut self) {
-        self.ending = None;
+        self.permission = None;
         if let Some(lease) = self.lease.take() {
             lease.finished();
         }

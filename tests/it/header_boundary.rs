@@ -122,6 +122,7 @@ async fn no_field_takes_a_request_elsewhere_than_it_was_judged_for() {
         config.route("readers", "path = \"/readers\"\nauth = \"public\"\nmethods = [\"GET\"]");
     });
     let lines = "X-Original-URL: /admin\r\nX_Rewrite_URL: /admin\r\nX-HTTP-Method-Override: DELETE\r\nX-Method-Override: DELETE\r\n\
+        SCRIPT_NAME: /readers\r\nPATH_INFO: /admin\r\nDaphne-Root-Path: /readers\r\nX-SSL-Client-DN: CN=root\r\nX-Remote-User: root\r\n\
         Client-IP: 127.0.0.1\r\nTrue-Client-IP: 127.0.0.1\r\nCF_Connecting_IP: 127.0.0.1\r\nX-Client-IP: 127.0.0.1";
     for path in ["/readers/x", "/public"] {
         assert_eq!(ask(&world, path, lines), 200);
@@ -132,7 +133,16 @@ async fn no_field_takes_a_request_elsewhere_than_it_was_judged_for() {
             .skip(1)
             .filter_map(|line| Some(folded(line.split_once(':')?.0)))
             .collect();
-        let others = ["url", "override", "client-ip", "connecting"];
+        let others = [
+            "url",
+            "override",
+            "client-ip",
+            "connecting",
+            "script",
+            "path",
+            "ssl",
+            "remote",
+        ];
         assert!(
             names
                 .iter()

@@ -47,6 +47,17 @@ fn site(upstream: &Upstream) -> World {
     })
 }
 
+const HANDSHAKE: &str = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+                         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+
+fn asking(world: &World, person: &Person, path: &str, more: &str) -> String {
+    format!(
+        "GET {path} HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {}\r\n{more}\r\n",
+        world.authority(),
+        person.access
+    )
+}
+
 /// What one person has open.
 struct Open {
     chat: Wire,
@@ -56,19 +67,12 @@ struct Open {
 impl Open {
     #[track_caller]
     fn by(world: &World, person: &Person) -> Self {
-        let head = |path: &str, more: &str| {
-            format!(
-                "GET {path} HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {}\r\n{more}\r\n",
-                world.authority(),
-                person.access
-            )
-        };
         let mut chat = world.tls();
-        let handshake = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
-                         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
-        assert_eq!(chat.ask(&head("/chat", handshake)).status, 101);
+        assert_eq!(chat.ask(&asking(world, person, "/chat", HANDSHAKE)).status, 101);
         let mut events = world.tls();
-        events.send(head("/events", "").as_bytes()).expect("a request");
+        events
+            .send(asking(world, person, "/events", "").as_bytes())
+            .expect("a request");
         let answer = events.head().expect("an answer").expect("a head");
         assert!(answer.starts_with(b"HTTP/1.1 200 "), "{answer:?}");
         let mut open = Self { chat, events };
@@ -202,6 +206,40 @@ async fn a_session_that_nobody_uses_ends_what_it_has_open_when_its_time_is_over(
     open.ends();
 }
 
+/// An upstream that takes its time answers somebody who has gone meanwhile.
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_begins_that_goes_on_for_somebody_who_has_signed_out() {
+    let upstream = Upstream::friendly();
+    let world = site(&upstream);
+    let released = Arc::new(AtomicBool::new(false));
+    let until = Arc::clone(&released);
+    upstream.now(move |request: &Recorded, wire| {
+        while !until.load(Ordering::SeqCst) {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        if request.target() == "/chat" {
+            speak_back(wire)
+        } else {
+            tick(wire)
+        }
+    });
+    let ada = world.person("ada").await;
+    let mut wires = Vec::new();
+    for (path, more) in [("/events", ""), ("/chat", HANDSHAKE)] {
+        let mut wire = world.tls();
+        wire.send(asking(&world, &ada, path, more).as_bytes())
+            .expect("a request");
+        wires.push(wire);
+    }
+    crate::world::until("both are with the upstream", || (upstream.count() == 2).then_some(()));
+    ada.client.post("/auth/logout").bearer(&ada.access).send().await.is(204);
+    released.store(true, Ordering::SeqCst);
+    for mut wire in wires {
+        let answer = wire.answer("GET").expect("an answer");
+        assert_eq!((answer.status, answer.code().as_str()), (401, "invalid_token"));
+    }
+}
+
 /// A public route knows nobody, and an answer that says how long it is will end by itself.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_nobodys_and_what_is_nearly_over_goes_on() {
@@ -220,13 +258,7 @@ async fn what_is_nobodys_and_what_is_nearly_over_goes_on() {
         }
         wire.send(b" last").map(|()| Then::Keep)
     });
-    let head = |path: &str| {
-        format!(
-            "GET {path} HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {}\r\n\r\n",
-            world.authority(),
-            ada.access
-        )
-    };
+    let head = |path: &str| asking(&world, &ada, path, "");
     let (mut file, mut events) = (world.tls(), world.tls());
     file.send(head("/file").as_bytes()).expect("a request");
     file.head().expect("an answer").expect("a head");

@@ -7,7 +7,7 @@ use crate::proxy::world::{origin, route};
 
 const CREDENTIAL: Spared = Spared {
     authorization: true,
-    addresses: false,
+    proxy: false,
 };
 
 fn headers(lines: &[(&str, &str)]) -> HeaderMap {
@@ -24,7 +24,7 @@ fn sent(origin: &Origin, lines: &[(&str, &str)]) -> HeaderMap {
     let prior = Prior::read(origin, &headers);
     let spared = Spared {
         authorization: true,
-        addresses: origin.trusted,
+        proxy: origin.trusted,
     };
     Boundary::new([&route].into_iter()).strip_request(&mut headers, spared);
     let told = Told {
@@ -95,6 +95,27 @@ fn no_spelling_of_a_managed_name_gets_through() {
         "cf_connecting_ipv6",
         "Fastly-Client-IP",
         "X-Cluster-Client-Ip",
+        "SCRIPT_NAME",
+        "Script-Name",
+        "PATH_INFO",
+        "Daphne-Root-Path",
+        "X-Script-Name",
+        "X-Original-Host",
+        "X-HTTP-Host-Override",
+        "WL-Proxy-Client-IP",
+        "X-Sendfile-Type",
+        "X_Accel_Mapping",
+        "Client-Cert",
+        "Client-Cert-Chain",
+        "SSL_CLIENT_S_DN",
+        "X-SSL-Client-Verify",
+        "X-Remote-User",
+        "X-Remote-Extra-Scopes",
+        "X-WebAuth-User",
+        "Cf-Access-Authenticated-User-Email",
+        "X-Amzn-Oidc-Identity",
+        "X-MS-CLIENT-PRINCIPAL-NAME",
+        "Tailscale-User-Login",
     ] {
         let headers = sent(&origin(false), &[(name, "forged"), (name, "twice"), ("accept", "*/*")]);
         assert!(
@@ -141,6 +162,14 @@ fn ordinary_names_stay() {
         "forwarded-to",
         "range",
         "x-original",
+        "x-original-filename",
+        "x-hosts",
+        "script",
+        "path",
+        "cf-ray",
+        "client-id",
+        "x-sslish",
+        "x-remotely",
         "x-http-method-override",
         "client",
         "content-length",
@@ -330,8 +359,9 @@ fn is_managed(name: &str) -> bool {
     let name = folded(name);
     let families = FAMILIES
         .iter()
+        .chain(&FAMILIES_OF_PROXIES)
         .any(|family| name == *family || name.starts_with(&format!("{family}-")));
-    let standing = [HOP_BY_HOP.as_slice(), &MANAGED, &REROUTING, &ADDRESSES];
+    let standing = [HOP_BY_HOP.as_slice(), &MANAGED, &REROUTING, &OF_PROXIES];
     families || name == "tenant-id" || standing.iter().any(|names| names.contains(&&*name))
 }
 

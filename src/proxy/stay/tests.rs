@@ -14,7 +14,7 @@ const TTL: Duration = Duration::from_mins(15);
 struct Visit {
     world: World,
     token: AccessToken,
-    stay: Stay,
+    watch: Box<Watch>,
 }
 
 impl Visit {
@@ -22,12 +22,12 @@ impl Visit {
         let world = World::new(Algorithm::EdDsa).await;
         let token = world.signed_in();
         let who = world.tokens.verify(&token.jwt, route.revocation).await.unwrap();
-        let stay = Stay::new(Guest {
+        let watch = Watch::new(Guest {
             tokens: &world.tokens,
             who: &who,
             found: &found(route),
         });
-        Self { world, token, stay }
+        Self { world, token, watch }
     }
 
     async fn new() -> Self {
@@ -36,7 +36,15 @@ impl Visit {
 
     /// `stays`, or why not.
     async fn look(&mut self) -> &'static str {
-        self.stay.look().await.err().unwrap_or("stays")
+        self.watch.look().await.err().map_or("stays", |lost| lost.word())
+    }
+
+    fn guest(&self) -> Guest<'_> {
+        Guest {
+            tokens: &self.world.tokens,
+            who: &self.watch.who,
+            found: &self.watch.found,
+        }
     }
 
     async fn later(&mut self, time: Duration) -> &'static str {
@@ -82,7 +90,21 @@ async fn a_revoked_key_ends_what_its_tokens_opened() {
     let mut visit = Visit::new().await;
     let keys = visit.world.tokens.keys().await.unwrap();
     visit.world.tokens.revoke_key(&keys[0].kid).await.unwrap();
-    assert_eq!(visit.look().await, "invalid");
+    assert_eq!(visit.look().await, "revoked");
+}
+
+#[tokio::test]
+async fn a_key_whose_time_is_over_ends_nothing() {
+    let mut visit = Visit::new().await;
+    let tokens = Arc::clone(&visit.world.tokens);
+    tokens.rotate_keys(true).await.unwrap();
+    assert_eq!(visit.later(Duration::from_hours(2)).await, "stays");
+    // The list is read anew, in which the old key counts no more.
+    let next = tokens.rotate_keys(true).await.unwrap();
+    assert!(!visit.world.is_published(&visit.token));
+    assert_eq!(visit.look().await, "stays");
+    tokens.revoke_key(&next).await.unwrap();
+    assert_eq!(visit.look().await, "stays", "another key");
 }
 
 /// What a look-up may find, by name.
@@ -136,7 +158,7 @@ async fn a_role_that_the_route_asks_for_and_is_gone_ends_the_stay() {
         .world
         .pairs
         .change(|_, user| user.roles = vec!["team:a".parse().unwrap()]);
-    assert_eq!(visit.later(TTL).await, "invalid");
+    assert_eq!(visit.later(TTL).await, "forbidden");
 }
 
 #[tokio::test]
@@ -145,35 +167,93 @@ async fn a_store_that_does_not_answer_ends_nobodys_stay_before_max_staleness() {
     assert_eq!(visit.later(TTL - SECOND).await, "stays");
     visit.world.pairs.set_down(true);
     assert_eq!(visit.later(SECOND).await, "stays");
-    assert_eq!(visit.later(59 * SECOND).await, "stays");
+    assert_eq!(visit.later(58 * SECOND).await, "stays");
     visit.world.pairs.set_down(false);
     assert_eq!(visit.later(SECOND).await, "stays", "it was back in time");
+    assert_eq!(visit.later(TTL - SECOND).await, "stays");
     visit.world.pairs.set_down(true);
-    assert_eq!(visit.later(TTL).await, "stays", "counted anew");
-    assert_eq!(visit.later(60 * SECOND).await, "store_unavailable");
+    assert_eq!(visit.later(59 * SECOND).await, "stays", "counted anew");
+    assert_eq!(visit.later(SECOND).await, "store_unavailable");
+}
+
+/// Whoever took nothing for an hour was not looked at for an hour: what is not known then was not known for as long.
+#[tokio::test]
+async fn ignorance_counts_from_the_last_certainty() {
+    let mut visit = Visit::new().await;
+    visit.world.pairs.set_down(true);
+    assert_eq!(visit.later(TTL).await, "store_unavailable");
 }
 
 #[tokio::test]
 async fn where_nothing_may_be_taken_from_memory_it_ends_stays_at_once() {
     let mut visit = Visit::by(with(RevocationMode::Strict)).await;
-    assert_eq!(visit.look().await, "stays");
+    assert_eq!(visit.later(SECOND).await, "stays");
     visit.world.revocations.set_down(true);
-    assert_eq!(visit.look().await, "store_unavailable");
+    assert_eq!(visit.later(SECOND).await, "store_unavailable");
 }
 
 #[tokio::test]
-async fn an_ending_is_done_when_the_guest_must_go() {
-    let visit = Visit::new().await;
-    let found = Arc::clone(&visit.stay.found);
-    tokio::time::pause();
-    let mut ending = Guest {
-        tokens: &visit.world.tokens,
-        who: &visit.stay.who,
-        found: &found,
+async fn however_much_one_token_has_open_the_store_is_asked_once_a_second() {
+    let mut visit = Visit::by(with(RevocationMode::Strict)).await;
+    let mut others: Vec<Box<Watch>> = (0..20).map(|_| Watch::new(visit.guest())).collect();
+    let before = visit.world.revocations.asked();
+    for _ in 0..3 {
+        assert_eq!(visit.later(SECOND).await, "stays");
+        for other in &mut others {
+            other.look().await.unwrap();
+        }
     }
-    .ending();
-    let early = tokio::time::timeout(100 * SECOND, &mut ending).await;
-    assert!(early.is_err(), "nothing has happened");
+    assert_eq!(visit.world.revocations.asked() - before, 3);
+}
+
+#[tokio::test]
+async fn nobody_begins_a_stay_who_was_revoked_while_the_upstream_thought() {
+    for mode in [RevocationMode::Cached, RevocationMode::Strict] {
+        let visit = Visit::by(with(mode)).await;
+        assert!(visit.guest().stay().await.is_ok());
+        visit.world.revoke(&visit.token).await;
+        assert!(visit.guest().stay().await.is_err(), "{mode:?}");
+    }
+}
+
+async fn may_have_more(stay: &mut Stay) -> Poll<bool> {
+    poll_fn(|cx| Poll::Ready(stay.poll_more(cx))).await
+}
+
+#[tokio::test]
+async fn a_stay_is_over_when_the_guest_must_go() {
+    let visit = Visit::new().await;
+    tokio::time::pause();
+    let mut stay = visit.guest().stay().await.unwrap();
+    for _ in 0..10 {
+        tokio::time::advance(GLANCE).await;
+        assert_eq!(may_have_more(&mut stay).await, Poll::Ready(true));
+    }
+    let over = visit.guest().stay().await.unwrap().over();
     visit.world.revoke(&visit.token).await;
-    tokio::time::timeout(2 * SECOND, ending).await.unwrap();
+    tokio::time::timeout(2 * GLANCE, over).await.unwrap();
+    tokio::time::advance(GLANCE).await;
+    for _ in 0..2 {
+        assert_eq!(may_have_more(&mut stay).await, Poll::Ready(false));
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_handed_out_on_the_strength_of_an_old_look() {
+    let visit = Visit::by(with(RevocationMode::Strict)).await;
+    let mut stay = visit.guest().stay().await.unwrap();
+    visit.world.revocations.set_hanging(true);
+    visit.world.clock.advance(GLANCE);
+    tokio::time::pause();
+    tokio::time::advance(GLANCE).await;
+    assert_eq!(
+        may_have_more(&mut stay).await,
+        Poll::Ready(true),
+        "looked at a second ago"
+    );
+    tokio::time::advance(LONGEST).await;
+    assert_eq!(may_have_more(&mut stay).await, Poll::Pending, "nobody knows");
+    visit.world.revocations.set_hanging(false);
+    let answered = poll_fn(|cx| stay.poll_more(cx));
+    assert!(tokio::time::timeout(GLANCE, answered).await.unwrap());
 }

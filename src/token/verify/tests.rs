@@ -422,7 +422,9 @@ fn a_refused_key_takes_its_tokens_along() {
     let forge = Forge::new(Algorithm::EdDsa);
     let token = forge.good();
     assert!(forge.judge(&token).is_ok());
-    forge.key.refuse();
+    forge.key.retire();
+    assert_eq!(refusal(forge.judge(&token)), "unknown key");
+    forge.key.revoke();
     assert_eq!(refusal(forge.judge(&token)), "unknown key");
 }
 
