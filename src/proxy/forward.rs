@@ -181,7 +181,11 @@ impl Courier<'_> {
     /// What is about to begin goes on for as long as its guest may stay.
     async fn stay(&self) -> Result<Option<Stay>, ProxyError> {
         match self.guest {
-            Some(guest) => guest.stay().await.map(Some).map_err(|Unwelcome| ProxyError::Unwelcome),
+            // Boxed: every request's future would carry its room about.
+            Some(guest) => Box::pin(guest.stay())
+                .await
+                .map(Some)
+                .map_err(|Unwelcome| ProxyError::Unwelcome),
             None => Ok(None),
         }
     }
