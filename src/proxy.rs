@@ -19,6 +19,7 @@ mod world;
 
 use std::collections::BTreeMap;
 use std::error::Error as _;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -62,6 +63,9 @@ enum ProxyError {
     /// The connection failed before an answer began, or what came was no HTTP.
     #[error("the connection failed: {0}")]
     Failed(hyper::Error),
+    /// It failed when the answer had begun, and nobody had been told of it.
+    #[error("the answer broke off: {0}")]
+    Broken(io::Error),
     /// An answer that must not be passed on.
     #[error("a malformed answer: {0}")]
     Misframed(&'static str),
@@ -244,7 +248,7 @@ impl Proxy {
                 "response_timeout",
                 Problem::new(Code::GatewayTimeout, "The application did not answer in time."),
             ),
-            ProxyError::Failed(_) => (
+            ProxyError::Failed(_) | ProxyError::Broken(_) => (
                 "broken",
                 Problem::new(Code::BadGateway, "The application broke the connection off."),
             ),

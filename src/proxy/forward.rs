@@ -22,8 +22,9 @@ use super::upload::{Progress, Upload, UploadError};
 use super::upstream::{Acquired, Connection, Pools, SendError, Upstream};
 use super::{Found, ProxyError};
 use crate::telemetry::Metrics;
+use crate::wire::Body;
+use crate::wire::body::{Begun, Streamed};
 use crate::wire::origin::Origin;
-use crate::wire::{Body, Permission};
 
 /// What forwarding one request needs beside the request.
 #[derive(Debug)]
@@ -83,16 +84,30 @@ impl Courier<'_> {
         let (mut head, incoming) = response.into_parts();
         self.boundary.strip_response(&mut head.headers);
         head.version = Version::HTTP_11;
-        // An answer that does not say where it ends may go on for ever (Server-Sent Events).
-        let stay = match incoming.size_hint().exact() {
-            Some(_) => None,
-            None => self.stay().await?,
+        let idle = upstream.idle_timeout;
+        let body = match incoming.size_hint().exact() {
+            Some(_) => Body::streamed(incoming, connection, idle),
+            None => Box::pin(self.open_ended(incoming, connection, idle)).await?,
         };
-        let permission = stay.map(|stay| Box::new(stay) as Box<dyn Permission>);
-        Ok(Response::from_parts(
-            head,
-            Body::streamed(incoming, connection, upstream.idle_timeout, permission),
-        ))
+        Ok(Response::from_parts(head, body))
+    }
+
+    /// An answer that does not say where it ends may go on for ever (Server-Sent Events): for as long as its guest may stay.
+    async fn open_ended(
+        &self,
+        incoming: Incoming,
+        connection: Arc<Connection>,
+        idle: Duration,
+    ) -> Result<Body, ProxyError> {
+        let begun = Streamed::begin(incoming, connection, idle).await;
+        match begun.map_err(ProxyError::Broken)? {
+            Begun::Whole(bytes) if bytes.is_empty() => Ok(Body::Empty),
+            Begun::Whole(bytes) => Ok(Body::Full(bytes)),
+            Begun::Open(streamed) => Ok(Body::Streamed(match self.stay().await? {
+                Some(stay) => streamed.permitted_by(Box::new(stay)),
+                None => streamed,
+            })),
+        }
     }
 
     fn outgoing(&self, request: Box<Request<Incoming>>) -> Result<Outgoing, ProxyError> {

@@ -4,7 +4,9 @@
 //! another request, and dropped or broken before that it takes the connection with it. A wait longer than the upstream's idle limit is an error of the
 //! body, so that the client sees a truncated answer as truncated (RFC 9112 §8).
 
+use std::collections::VecDeque;
 use std::fmt;
+use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -47,26 +49,32 @@ pub struct Streamed {
     lease: Option<Arc<dyn Lease>>,
     patience: Patience,
     permission: Option<Box<dyn Permission>>,
+    held: Option<Box<Held>>,
+}
+
+/// What has come and was not handed on yet; seldom anything, so it is kept elsewhere.
+struct Held(VecDeque<Frame<Bytes>>);
+
+/// A piece of a body, or why there are no more.
+type Piece = Result<Frame<Bytes>, io::Error>;
+
+/// The beginning of an answer whose length was not announced.
+#[derive(Debug)]
+pub enum Begun {
+    /// That was all.
+    Whole(Bytes),
+    /// There may be more, perhaps for ever.
+    Open(Streamed),
 }
 
 impl Body {
-    /// What an upstream sends over the connection `lease`; `idle` is the longest wait between two pieces. It is broken off when `permission` ends.
-    pub fn streamed(
-        incoming: Incoming,
-        lease: Arc<dyn Lease>,
-        idle: Duration,
-        permission: Option<Box<dyn Permission>>,
-    ) -> Self {
+    /// What an upstream sends over the connection `lease`; `idle` is the longest wait between two pieces.
+    pub fn streamed(incoming: Incoming, lease: Arc<dyn Lease>, idle: Duration) -> Self {
         if incoming.is_end_stream() {
             lease.finished();
             return Self::Empty;
         }
-        Self::Streamed(Streamed {
-            incoming,
-            lease: Some(lease),
-            patience: Patience::new(idle),
-            permission,
-        })
+        Self::Streamed(Streamed::new(incoming, lease, idle))
     }
 }
 
@@ -74,7 +82,7 @@ impl http_body::Body for Body {
     type Data = Bytes;
     type Error = io::Error;
 
-    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Piece>> {
         let body = self.get_mut();
         if let Self::Streamed(streamed) = body {
             return streamed.poll_frame(cx);
@@ -89,7 +97,7 @@ impl http_body::Body for Body {
         match self {
             Self::Empty => true,
             Self::Full(_) => false,
-            Self::Streamed(streamed) => streamed.incoming.is_end_stream(),
+            Self::Streamed(streamed) => streamed.held.is_none() && streamed.incoming.is_end_stream(),
         }
     }
 
@@ -103,15 +111,94 @@ impl http_body::Body for Body {
 }
 
 impl Streamed {
-    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
+    fn new(incoming: Incoming, lease: Arc<dyn Lease>, idle: Duration) -> Self {
+        Self {
+            incoming,
+            lease: Some(lease),
+            patience: Patience::new(idle),
+            permission: None,
+            held: None,
+        }
+    }
+
+    /// An answer whose length was not announced, as far as it is there. Most are small and came in one with their head: those go on as a whole, with
+    /// their length, by one system call where the chunk and its end would take two. Nothing is waited for that is not there.
+    ///
+    /// # Errors
+    /// When it is broken already: nobody was told anything of it yet.
+    pub async fn begin(incoming: Incoming, lease: Arc<dyn Lease>, idle: Duration) -> io::Result<Begun> {
+        let mut streamed = Self::new(incoming, lease, idle);
+        let first = match poll_fn(|cx| Poll::Ready(streamed.poll_piece(cx))).await {
+            Poll::Ready(Some(first)) => first?,
+            Poll::Ready(None) => return Ok(Begun::Whole(Bytes::new())),
+            Poll::Pending => return Ok(Begun::Open(streamed)),
+        };
+        let first = match first.into_data() {
+            Ok(data) => data,
+            Err(trailers) => return Ok(streamed.holding([trailers])),
+        };
+        Ok(match streamed.next_at_hand().await {
+            Poll::Ready(None) => Begun::Whole(first),
+            Poll::Ready(Some(second)) => streamed.holding([Frame::data(first), second?]),
+            Poll::Pending => streamed.holding([Frame::data(first)]),
+        })
+    }
+
+    /// The next piece, when its connection has it: that gets one turn, in which to find it out. Pending: it has not.
+    async fn next_at_hand(&mut self) -> Poll<Option<Piece>> {
+        let mut waited = false;
+        poll_fn(|cx| {
+            let next = self.poll_piece(cx);
+            if next.is_ready() || waited {
+                return Poll::Ready(next);
+            }
+            waited = true;
+            cx.waker().wake_by_ref();
+            Poll::Pending
+        })
+        .await
+    }
+
+    fn holding<const N: usize>(mut self, pieces: [Frame<Bytes>; N]) -> Begun {
+        self.held = Some(Box::new(Held(pieces.into())));
+        Begun::Open(self)
+    }
+
+    /// The same, broken off when `permission` ends.
+    pub fn permitted_by(self, permission: Box<dyn Permission>) -> Self {
+        Self {
+            permission: Some(permission),
+            ..self
+        }
+    }
+
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Piece>> {
         // Before each piece: one that is always ready would leave no wait in which to look.
         if let Some(permission) = &mut self.permission
             && !ready!(permission.poll_more(cx))
         {
+            self.held = None;
             return self.fail(io::Error::other("whoever the answer is for may have no more of it"));
         }
-        match Pin::new(&mut self.incoming).poll_frame(cx) {
-            Poll::Ready(Some(Ok(mut frame))) => {
+        if let Some(held) = &mut self.held {
+            let piece = held.0.pop_front();
+            if held.0.is_empty() {
+                self.held = None;
+            }
+            return Poll::Ready(piece.map(Ok));
+        }
+        match self.poll_piece(cx) {
+            Poll::Pending if self.patience.poll_over(cx).is_ready() => self.fail(io::Error::new(
+                io::ErrorKind::TimedOut,
+                "the upstream stopped in the middle of its answer",
+            )),
+            polled => polled,
+        }
+    }
+
+    fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Piece>> {
+        match ready!(Pin::new(&mut self.incoming).poll_frame(cx)) {
+            Some(Ok(mut frame)) => {
                 // A client that folds trailers into the head must not find there what the head may not hold.
                 if let Some(trailers) = frame.trailers_mut() {
                     cookie::strip_set(trailers);
@@ -122,16 +209,11 @@ impl Streamed {
                 }
                 Poll::Ready(Some(Ok(frame)))
             }
-            Poll::Ready(None) => {
+            None => {
                 self.finish();
                 Poll::Ready(None)
             }
-            Poll::Ready(Some(Err(error))) => self.fail(io::Error::other(error)),
-            Poll::Pending if self.patience.poll_over(cx).is_ready() => self.fail(io::Error::new(
-                io::ErrorKind::TimedOut,
-                "the upstream stopped in the middle of its answer",
-            )),
-            Poll::Pending => Poll::Pending,
+            Some(Err(error)) => self.fail(io::Error::other(error)),
         }
     }
 
@@ -142,7 +224,7 @@ impl Streamed {
         }
     }
 
-    fn fail(&mut self, error: io::Error) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
+    fn fail(&mut self, error: io::Error) -> Poll<Option<Piece>> {
         self.lease = None;
         Poll::Ready(Some(Err(error)))
     }

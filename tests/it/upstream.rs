@@ -4,7 +4,7 @@ use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
 use crate::world::upstream::Then;
-use crate::world::{Upstream, World, until};
+use crate::world::{Answer, Upstream, World, until};
 
 const HELLO: &str = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
 
@@ -183,13 +183,18 @@ async fn closing_in_the_middle_of_a_body_breaks_the_answer_off() {
     let world = quick(&upstream);
     for bytes in short {
         upstream.now(move |_, wire| wire.send(bytes.as_bytes()).map(|()| Then::Close));
+        // Without a length it may be seen in time to say so.
+        let seen_in_time = |told: &Result<Answer, String>| told.as_ref().is_ok_and(|answer| answer.status == 502);
         let broken = world.client().get("/public").try_send().await;
         assert!(
-            broken.as_ref().is_err_and(|e| e.contains("body")),
+            broken.as_ref().is_err_and(|e| e.contains("body")) || seen_in_time(&broken),
             "a part passed for the whole: {broken:?}"
         );
         let broken = world.client().h2().get("/public").try_send().await;
-        assert!(broken.is_err(), "a part passed for the whole over HTTP/2: {broken:?}");
+        assert!(
+            broken.is_err() || seen_in_time(&broken),
+            "a part passed for the whole over HTTP/2: {broken:?}"
+        );
         unharmed(&world, &upstream).await;
     }
 }

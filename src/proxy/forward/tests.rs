@@ -45,6 +45,129 @@ async fn a_connection_is_used_again() {
     assert_eq!(site.connections(), 1);
 }
 
+/// An upstream that answers every request by these pieces, each some time after the one before it.
+async fn in_pieces(pieces: &'static [&'static str]) -> Site {
+    Site::new(route(), move |_, mut wire| async move {
+        loop {
+            wire.head().await?;
+            for piece in pieces {
+                wire.send(piece).await?;
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        }
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_small_answer_in_one_chunk_goes_on_as_a_whole_and_its_connection_is_used_again() {
+    let chunk = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n";
+    let site = Site::new(route(), move |_, mut wire| async move {
+        loop {
+            wire.head().await?;
+            wire.send(chunk).await?;
+        }
+    })
+    .await;
+    for _ in 0..5 {
+        let answer = site.get().await;
+        assert!(answer.contains("\r\ncontent-length: 5\r\n"), "{answer}");
+        assert!(!answer.contains("chunked"), "{answer}");
+        assert!(answer.ends_with("\r\n\r\nhello"), "{answer}");
+    }
+    assert_eq!(site.connections(), 1);
+}
+
+#[tokio::test]
+async fn nothing_at_all_in_chunks_is_nothing() {
+    let site = in_pieces(&["HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"]).await;
+    let answer = site.get().await;
+    assert!(answer.contains("\r\ncontent-length: 0\r\n"), "{answer}");
+    assert!(answer.ends_with("\r\n\r\n"), "{answer}");
+}
+
+#[tokio::test]
+async fn what_goes_on_later_is_handed_on_piece_by_piece_in_order() {
+    const HEAD: &str = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+    for (pieces, body) in [
+        (
+            &[HEAD, "1\r\na\r\n", "1\r\nb\r\n", "0\r\n\r\n"][..],
+            "1\r\na\r\n1\r\nb\r\n0\r\n\r\n",
+        ),
+        (
+            &[
+                "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n",
+                "0\r\n\r\n",
+            ],
+            "1\r\na\r\n0\r\n\r\n",
+        ),
+        (
+            &[
+                "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n1\r\nb\r\n",
+                "1\r\nc\r\n0\r\n\r\n",
+            ],
+            "1\r\na\r\n1\r\nb\r\n1\r\nc\r\n0\r\n\r\n",
+        ),
+    ] {
+        let answer = in_pieces(pieces).await.get().await;
+        assert!(answer.contains("chunked"), "{answer}");
+        assert!(answer.ends_with(&format!("\r\n\r\n{body}")), "{answer}");
+    }
+}
+
+/// The first piece goes on although the second is not in sight: somebody waits for it.
+#[tokio::test]
+async fn nobody_waits_for_the_end_to_get_the_beginning() {
+    let site = Site::new(route(), move |_, mut wire| async move {
+        wire.head().await?;
+        wire.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n")
+            .await?;
+        wire.rest().await;
+        Some(())
+    })
+    .await;
+    let mut wire = site.wire().await;
+    wire.send("GET /a HTTP/1.1\r\nHost: app.test:8443\r\n\r\n")
+        .await
+        .unwrap();
+    assert!(wire.until("1\r\na\r\n").await.is_some());
+}
+
+/// Nobody was told anything yet, so it can be said in so many words.
+#[tokio::test]
+async fn what_is_broken_when_it_has_just_begun_is_a_failure_of_the_upstream() {
+    let answer = spoils_its_connection("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\nzz\r\n").await;
+    assert!(answer.starts_with("HTTP/1.1 502 "), "{answer}");
+    assert!(answer.contains("refused: the answer broke off"), "{answer}");
+}
+
+/// An upstream may say by closing that it is done, which a proxy cannot tell from breaking off; but what was told before that is kept in order.
+#[tokio::test]
+async fn an_answer_that_ends_with_its_connection_is_whole() {
+    let site = Site::new(route(), move |_, mut wire| async move {
+        wire.head().await?;
+        wire.send("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nhello").await
+    })
+    .await;
+    let answer = site.get().await;
+    assert!(
+        answer.ends_with("hello") || answer.ends_with("5\r\nhello\r\n0\r\n\r\n"),
+        "{answer}"
+    );
+}
+
+#[tokio::test]
+async fn trailers_behind_one_chunk_are_kept() {
+    let site = in_pieces(&[
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: x-sum\r\n\r\n1\r\na\r\n0\r\nX-Sum: 7\r\n\r\n",
+    ])
+    .await;
+    let answer = site
+        .ask("GET /a HTTP/1.1\r\nHost: app.test:8443\r\nTE: trailers\r\nConnection: close, TE\r\n\r\n")
+        .await;
+    assert!(answer.ends_with("1\r\na\r\n0\r\nx-sum: 7\r\n\r\n"), "{answer}");
+}
+
 #[tokio::test]
 async fn a_length_twice_is_malformed() {
     let answer = spoils_its_connection("HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 5\r\n\r\nhello").await;
@@ -94,7 +217,9 @@ async fn a_body_that_breaks_off_is_seen_to() {
         }
         wire.head().await?;
         wire.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n")
-            .await
+            .await?;
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        Some(())
     })
     .await;
     let broken = site.get().await;
