@@ -40,7 +40,7 @@ def token():
 
 def generate(how, listener, seconds, authenticated=True, tokens=None, path="/", begin=0):
     """Loads a listener the way a workload says; returns requests done, rates, latencies, failures."""
-    url = address(listener) + ("/100k" if how.endswith("100k") else path)
+    url = address(listener) + {"wrk-100k": "/100k", "wrk-chunk": "/chunk"}.get(how, path)
     authenticated &= listener.endswith("jwt")
     if how == "handshakes":
         return handshakes(listener, seconds)

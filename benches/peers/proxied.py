@@ -28,6 +28,8 @@ WORKLOADS = {
     "W8": ("plain", "idle", "idle keep-alive connections"),
     "W8t": ("tls", "idle", "idle keep-alive TLS 1.3 connections"),
     "W1c8": ("plain", "wrk8", "W1 with 8 connections"),
+    "W1k": ("plain", "wrk-chunk", "W1, the 1 KB in a chunk"),
+    "W2k": ("jwt", "wrk-chunk", "W2, the 1 KB in a chunk"),
 }
 
 
