@@ -27,7 +27,7 @@ const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const X_GATEWARD_ASSERTION: HeaderName = HeaderName::from_static("x-gateward-assertion");
 
 /// Fields that belong to one connection (RFC 9110 §7.6.1), and `Expect`, which is answered here.
-const HOP_BY_HOP: [&str; 11] = [
+pub const HOP_BY_HOP: [&str; 11] = [
     "connection",
     "keep-alive",
     "proxy-authenticate",
@@ -42,7 +42,7 @@ const HOP_BY_HOP: [&str; 11] = [
 ];
 
 /// Managed names that stand alone.
-const MANAGED: [&str; 8] = [
+pub const MANAGED: [&str; 8] = [
     "forwarded",
     // No field of HTTP at all, but CGI hands it on as `HTTP_PROXY`, and programs believe that (CVE-2016-5385).
     "proxy",
@@ -56,7 +56,7 @@ const MANAGED: [&str; 8] = [
 
 /// By which servers, frameworks and gateways let a request say what is really asked for, or of whom: routes judge the host and the path that they see.
 /// `SCRIPT_NAME` and `PATH_INFO` are CGI's words, which gunicorn takes from fields of that name.
-const REROUTING: [&str; 21] = [
+pub const REROUTING: [&str; 21] = [
     "daphne-root-path",
     "path-info",
     "proxy-host",
@@ -89,7 +89,7 @@ const OVERRIDES: [&str; 4] = [
 ];
 
 /// What only a proxy may say: where its client is, and how `Rack::Sendfile` is to serve files. One that is trusted may, since it may be the only one to know.
-const OF_PROXIES: [&str; 23] = [
+pub const OF_PROXIES: [&str; 23] = [
     "cf-connecting-ip",
     "cf-connecting-ipv6",
     "client-ip",
@@ -116,7 +116,7 @@ const OF_PROXIES: [&str; 23] = [
 ];
 
 /// The same for whole families: who its client is, by a certificate (RFC 9440 §2.4 has these taken off) or by a sign-in at another gateway.
-const FAMILIES_OF_PROXIES: [&str; 17] = [
+pub const FAMILIES_OF_PROXIES: [&str; 17] = [
     "cf-access",
     "client-cert",
     "ssl-client",
@@ -137,7 +137,7 @@ const FAMILIES_OF_PROXIES: [&str; 17] = [
 ];
 
 /// Managed names and all that begin with them and a separator.
-const FAMILIES: [&str; 3] = ["x-forwarded", "x-auth-request", "x-gateward"];
+pub const FAMILIES: [&str; 3] = ["x-forwarded", "x-auth-request", "x-gateward"];
 
 /// What a client may not say.
 #[derive(Debug)]

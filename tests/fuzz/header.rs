@@ -4,7 +4,9 @@
 use std::sync::LazyLock;
 
 use gateward::config::{self, Settings};
-use gateward::proxy::headers::{Boundary, Spared};
+use gateward::proxy::headers::{
+    Boundary, FAMILIES, FAMILIES_OF_PROXIES, HOP_BY_HOP, MANAGED, OF_PROXIES, REROUTING, Spared,
+};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use libfuzzer_sys::fuzz_target;
 
@@ -26,45 +28,11 @@ fn folded(name: &str) -> String {
 
 fn is_ours(name: &str) -> bool {
     let name = folded(name);
-    let family = ["x-forwarded", "x-auth-request", "x-gateward"];
-    let alone = [
-        "forwarded",
-        "proxy",
-        "remote-user",
-        "remote-email",
-        "remote-groups",
-        "remote-name",
-        "x-real-ip",
-        "x-request-id",
-        "x-original-url",
-        "x-original-uri",
-        "x-rewrite-url",
-        "client-ip",
-        "x-client-ip",
-        "x-cluster-client-ip",
-        "true-client-ip",
-        "cf-connecting-ip",
-        "cf-connecting-ipv6",
-        "fastly-client-ip",
-    ];
-    let hop = [
-        "connection",
-        "keep-alive",
-        "proxy-authenticate",
-        "proxy-authorization",
-        "proxy-connection",
-        "te",
-        "trailer",
-        "transfer-encoding",
-        "upgrade",
-        "expect",
-        "http2-settings",
-    ];
-    alone.contains(&name.as_str())
-        || hop.contains(&name.as_str())
-        || family
-            .iter()
-            .any(|known| name == *known || name.starts_with(&format!("{known}-")))
+    let mut alone = [HOP_BY_HOP.as_slice(), &MANAGED, &REROUTING, &OF_PROXIES]
+        .into_iter()
+        .flatten();
+    let mut families = FAMILIES.iter().chain(&FAMILIES_OF_PROXIES);
+    alone.any(|known| name == *known) || families.any(|known| name == *known || name.starts_with(&format!("{known}-")))
 }
 
 fuzz_target!(|bytes: &[u8]| {
