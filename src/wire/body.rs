@@ -14,6 +14,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::{HeaderMap, HeaderName};
 use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
 
@@ -199,9 +200,8 @@ impl Streamed {
     fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Piece>> {
         match ready!(Pin::new(&mut self.incoming).poll_frame(cx)) {
             Some(Ok(mut frame)) => {
-                // A client that folds trailers into the head must not find there what the head may not hold.
                 if let Some(trailers) = frame.trailers_mut() {
-                    cookie::strip_set(trailers);
+                    clean(trailers);
                 }
                 self.patience.renew();
                 if self.incoming.is_end_stream() {
@@ -229,6 +229,31 @@ impl Streamed {
         Poll::Ready(Some(Err(error)))
     }
 }
+
+/// A client that folds trailers into the head must not find there what the head may not hold, and some refuse what no trailer may be (RFC 9110 §6.5.1).
+fn clean(trailers: &mut HeaderMap) {
+    cookie::strip_set(trailers);
+    let is_unfit = |name: &HeaderName| NO_TRAILERS.contains(&name.as_str()) || name.as_str().starts_with("x-gateward");
+    let unfit: Vec<HeaderName> = trailers.keys().filter(|name| is_unfit(name)).cloned().collect();
+    for name in unfit {
+        trailers.remove(name);
+    }
+}
+
+/// Fields that frame a message or belong to a connection.
+const NO_TRAILERS: [&str; 11] = [
+    "connection",
+    "content-encoding",
+    "content-length",
+    "host",
+    "keep-alive",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "http2-settings",
+];
 
 impl fmt::Debug for Streamed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

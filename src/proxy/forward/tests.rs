@@ -157,9 +157,10 @@ async fn an_answer_that_ends_with_its_connection_is_whole() {
 }
 
 #[tokio::test]
-async fn trailers_behind_one_chunk_are_kept() {
+async fn trailers_behind_one_chunk_are_kept_but_for_what_no_trailer_may_be() {
     let site = in_pieces(&[
-        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: x-sum\r\n\r\n1\r\na\r\n0\r\nX-Sum: 7\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: x-sum, connection, x-gateward-assertion\r\n\r\n1\r\na\r\n0\r\nX-Sum: 7\r\n\
+         Connection: close\r\nTransfer-Encoding: gzip\r\nX-Gateward-Assertion: forged\r\n\r\n",
     ])
     .await;
     let answer = site
