@@ -15,7 +15,7 @@ mod request_id;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use http::header::{CACHE_CONTROL, CONNECTION, SET_COOKIE, STRICT_TRANSPORT_SECURITY};
+use http::header::{CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, SET_COOKIE, STRICT_TRANSPORT_SECURITY};
 use http::{HeaderMap, HeaderValue, Request, Response};
 use hyper::body::Incoming;
 use tokio::runtime::Handle;
@@ -108,6 +108,7 @@ impl Worker {
         // On its way down it is handed on a dozen times, and waits in as many futures: a pointer is cheaper to move than a head.
         let request = Box::new(request);
         let mut response = self.answer(&snapshot, peer, request, &mut visit).await;
+        without_content(&visit, &mut response);
         if let (true, Some(hsts)) = (visit.https(peer), &snapshot.hsts) {
             response.headers_mut().insert(STRICT_TRANSPORT_SECURITY, hsts.clone());
         }
@@ -118,7 +119,8 @@ impl Worker {
     /// Answers a request that was refused below this page (framing that hyper hides): recorded like any other.
     pub fn refuse<B: http_body::Body>(&self, peer: &Peer, request: &Request<B>, problem: Problem) -> Response<Body> {
         let visit = self.begin(request);
-        let response = and_close(problem.into_response(visit.request_id()));
+        let mut response = and_close(problem.into_response(visit.request_id()));
+        without_content(&visit, &mut response);
         visit.end(&self.shared, &self.snapshot(), peer, &response);
         response
     }
@@ -288,6 +290,15 @@ impl Worker {
     fn begin<B: http_body::Body>(&self, request: &Request<B>) -> Visit {
         let now = self.shared.clock.now();
         Visit::begin(request, now, self.request_ids.next(now))
+    }
+}
+
+/// What is answered to HEAD says how long the content would be, and has none (RFC 9110 §9.3.2). Over HTTP/1.1 hyper sees to that, over HTTP/2 nobody.
+fn without_content(visit: &Visit, response: &mut Response<Body>) {
+    if let (true, Body::Full(bytes)) = (visit.is_head(), response.body()) {
+        let length = HeaderValue::from(bytes.len());
+        response.headers_mut().entry(CONTENT_LENGTH).or_insert(length);
+        *response.body_mut() = Body::Empty;
     }
 }
 

@@ -60,6 +60,10 @@ impl Visit {
         &self.request_id
     }
 
+    pub(super) fn is_head(&self) -> bool {
+        self.method == Method::HEAD
+    }
+
     pub(super) fn arrived(&mut self, origin: Origin) -> Arc<Origin> {
         Arc::clone(self.origin.insert(Arc::new(origin)))
     }

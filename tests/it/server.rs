@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
+use http::Method;
+
 use crate::world::upstream::Then;
 use crate::world::{Upstream, Wire, World, certificate, until};
 
@@ -726,6 +728,31 @@ async fn nobody_who_holds_the_admin_listener_open_shuts_a_probe_out() {
     assert_eq!(world.admin("/readyz").text(), "ready\n");
     assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
     drop(held);
+}
+
+/// RFC 9110 §9.3.2: whoever asks by HEAD is told how long the content would be, and a client of HTTP/2 that gets any resets the stream.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_answered_to_head_has_no_content_and_says_its_length() {
+    let upstream = Upstream::friendly();
+    let world = World::start(&upstream);
+    for client in [world.client(), world.client().h2()] {
+        for (path, status) in [
+            ("/auth/login", 200),
+            ("/things", 401),
+            ("/public", 200),
+            ("/%2e%2e/x", 400),
+            ("/whoami", 401),
+        ] {
+            let asked = client.get(path).send().await;
+            let answer = client.call(Method::HEAD, path).send().await.is(status);
+            assert!(answer.text().is_empty(), "{path}");
+            assert_eq!(
+                answer.header("content-length").is_empty(),
+                asked.header("content-length").is_empty(),
+                "{path}"
+            );
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
