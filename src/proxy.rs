@@ -3,6 +3,7 @@
 //! `Proxy` is what a configuration says, shared by all workers; `Pools` are one worker's own connections to upstreams. `admit` returns an `Admitted`
 //! that only `gate` can make, and `forward` demands one: a request that was not admitted cannot be sent.
 
+mod dav;
 mod disguise;
 pub mod forward;
 pub mod gate;
@@ -161,7 +162,29 @@ impl Proxy {
             headers,
             access,
         };
-        self.gate.admit(route, knock).await
+        let admitted = self.gate.admit(route, knock).await?;
+        self.check_destination(route, origin, method, headers)
+            .map_err(Refused::Denied)?;
+        Ok(admitted)
+    }
+
+    /// Whoever may do something here may not by the same request do it where another route judges.
+    fn check_destination(
+        &self,
+        route: &Arc<Found>,
+        origin: &Origin,
+        method: &Method,
+        headers: &HeaderMap,
+    ) -> Result<(), Problem> {
+        let Some(place) = dav::destination(method, headers, origin)? else {
+            return Ok(());
+        };
+        let there = self.find(hygiene::host(&origin.authority), method, place.path())?;
+        if Arc::ptr_eq(&there, route) {
+            Ok(())
+        } else {
+            Err(dav::forbidden())
+        }
     }
 
     /// Sends an admitted request on and streams the answer back; every failure is an answer too.

@@ -153,6 +153,51 @@ async fn no_field_takes_a_request_elsewhere_than_it_was_judged_for() {
     }
 }
 
+/// WebDAV names a second place, where the upstream would write.
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_copied_to_where_another_route_judges() {
+    let upstream = Upstream::friendly();
+    let world = World::start(&upstream);
+    let ask = |method: &str, path: &str, lines: &str| {
+        let head = format!(
+            "{method} {path} HTTP/1.1\r\nHost: {}\r\n{lines}\r\n\r\n",
+            world.authority()
+        );
+        world.tls().ask(&head).status
+    };
+    let here = world.origin();
+    for method in ["COPY", "MOVE"] {
+        for (destination, status) in [
+            (format!("{here}/things/planted"), 403),
+            ("/things/planted".to_owned(), 403),
+            ("/".to_owned(), 403),
+            ("https://elsewhere.example/public/y".to_owned(), 403),
+            ("/public/../things/planted".to_owned(), 400),
+            ("/public/%2e%2e/things/planted".to_owned(), 400),
+            ("/public/y\r\nDestination: /things/planted".to_owned(), 400),
+            ("public/y".to_owned(), 400),
+            ("/public/y#/things".to_owned(), 400),
+            (format!("{here}/public/y"), 200),
+            ("/public/y?z".to_owned(), 200),
+        ] {
+            let before = upstream.count();
+            let told = ask(method, "/public/x", &format!("Destination: {destination}"));
+            assert_eq!(told, status, "{method} {destination}");
+            assert_eq!(
+                upstream.count() - before,
+                usize::from(status == 200),
+                "{method} {destination}"
+            );
+        }
+        assert_eq!(ask(method, "/public/x", "Overwrite: F"), 200);
+    }
+    // To others it means nothing, and is theirs.
+    assert_eq!(
+        ask("PUT", "/public/x", "Destination: /things\r\nContent-Length: 0"),
+        200
+    );
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn every_managed_header_is_taken_off_on_every_route() {
     let upstream = Upstream::friendly();
