@@ -4,9 +4,8 @@
 use std::sync::LazyLock;
 
 use gateward::config::{self, Settings};
-use gateward::proxy::headers::{
-    Boundary, FAMILIES, FAMILIES_OF_PROXIES, HOP_BY_HOP, MANAGED, OF_PROXIES, REROUTING, Spared,
-};
+use gateward::proxy::headers::refused::{FAMILIES, FAMILIES_OF_PROXIES, HOP_BY_HOP, MANAGED, OF_PROXIES, REROUTING};
+use gateward::proxy::headers::{Boundary, Spared};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use libfuzzer_sys::fuzz_target;
 
